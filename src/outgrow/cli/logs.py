@@ -1,0 +1,52 @@
+"""`outgrow logs`: what the workers and the supervisor printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from outgrow.cli.show import out, out_json, talk
+from outgrow.errors import NotRunningError
+from outgrow.placement import LOG_NAME, ControlClient, last_lines, log_entry
+
+
+def logs(
+    folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
+    worker: Annotated[
+        str | None, typer.Option(help="Only this worker, such as web/1, or `supervisor`.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="A line of JSON for each.")] = False,
+) -> None:
+    """Show what workers printed and logged, and what the supervisor did."""
+    query = {"lines": lines, "follow": int(follow)} | ({"worker": worker} if worker else {})
+    try:
+        for entry in ControlClient(folder).logs(urlencode(query), follows=follow):
+            _print(entry, as_json=json)
+    except KeyboardInterrupt:
+        return
+    except NotRunningError:
+        _print_from_file(Path(folder) / LOG_NAME, lines, worker, follows=follow, as_json=json)
+
+
+def _print_from_file(
+    path: Path, count: int, worker: str | None, *, follows: bool, as_json: bool
+) -> None:
+    """The log outlives the supervisor, and is read most when that has died."""
+    if follows or not path.exists():
+        raise NotRunningError(f"no supervisor answers in {path.parent.absolute()}")
+    talk("no supervisor runs here; this is what the last one logged")
+    for line in last_lines(path, count, worker):
+        _print(log_entry(line), as_json=as_json)
+
+
+def _print(entry: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        out_json(entry)
+    else:
+        out(f"{entry['at'][11:23]}  {entry['worker']:<10}  {entry['text']}")

@@ -1,0 +1,64 @@
+"""`outgrow`: its verbs, and how errors are shown."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from outgrow import __version__
+from outgrow.cli.apply import apply
+from outgrow.cli.logs import logs
+from outgrow.cli.run import dev, run
+from outgrow.cli.show import fail
+from outgrow.cli.status import status
+from outgrow.errors import OutgrowError
+
+app = typer.Typer(
+    name="outgrow",
+    help="Runs a Python backend, says what will break first as it grows, and moves that limit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version_callback(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"outgrow {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _all(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Show the version and exit.",
+            callback=_version_callback,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Runs a Python backend, says what will break first as it grows, and moves that limit."""
+
+
+app.command(rich_help_panel="Write")(dev)
+app.command(rich_help_panel="Run")(run)
+app.command(rich_help_panel="Run")(status)
+app.command(rich_help_panel="Run")(logs)
+app.command(rich_help_panel="Grow")(apply)
+
+
+def main() -> None:
+    """Run the verb on the command line; errors of ours are shown without a traceback."""
+    try:
+        app()
+    except OutgrowError as problem:
+        sys.exit(fail(problem))
+    except BrokenPipeError:  # `outgrow logs | head`
+        sys.stderr.close()
+        sys.exit(0)

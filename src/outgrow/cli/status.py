@@ -1,0 +1,142 @@
+"""`outgrow status`: what runs and how it fares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from outgrow.cli.show import bytes_shown, ms_shown, out, out_json, table
+from outgrow.placement import ControlClient
+
+_ROUTES_SHOWN = 15
+_EVENTS_SHOWN = 3
+_NUMBERS = {
+    "busy",
+    "requests/s",
+    "in flight",
+    "connections",
+    "memory",
+    "restarts",
+    "up",
+    "p50 ms",
+    "p95 ms",
+    "p99 ms",
+    "errors/s",
+    "of a core",
+    "version",
+}
+
+
+def status(
+    folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, once a second.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="As JSON, a line each time.")] = False,
+) -> None:
+    """Show the workers, their busy share, requests, latencies by route, memory and restarts."""
+    client = ControlClient(folder)
+    if not watch:
+        _print_once(client.status(), as_json=json)
+        return
+    try:
+        _follow(client, as_json=json)
+    except KeyboardInterrupt:
+        return
+
+
+def _print_once(found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        out_json(found)
+        return
+    for line in lines_of(found):
+        out(line)
+
+
+def _follow(client: ControlClient, *, as_json: bool) -> None:
+    console = Console()
+    if as_json or not console.is_terminal:
+        while True:
+            _print_once(client.status(), as_json=as_json)
+            time.sleep(1.0)
+    with Live(console=console, screen=False, auto_refresh=False) as live:
+        while True:
+            shown = [
+                Text(line, no_wrap=True, overflow="ellipsis") for line in lines_of(client.status())
+            ]
+            live.update(Group(*shown), refresh=True)
+            time.sleep(1.0)
+
+
+def lines_of(found: Mapping[str, Any]) -> list[str]:
+    """The status as lines of text.
+
+    Args:
+        found: As the control socket gives it.
+    """
+    lines = [_headline(found), ""]
+    lines += table([_worker_row(worker) for worker in found["workers"]], _NUMBERS)
+    routes = found["routes"]
+    if routes:
+        lines += ["", f"routes, last {found['window_seconds']:g} s"]
+        lines += table([_route_row(route) for route in routes[:_ROUTES_SHOWN]], _NUMBERS)
+        if len(routes) > _ROUTES_SHOWN:
+            lines.append(f"and {len(routes) - _ROUTES_SHOWN} more: --json shows all")
+    else:
+        lines += ["", "no request yet"]
+    for event in found["events"][-_EVENTS_SHOWN:]:
+        at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
+        lines += [f"{at}  {event['text'].splitlines()[0]}"]
+    return lines
+
+
+def _headline(found: Mapping[str, Any]) -> str:
+    replicas = found["replicas"]
+    scale = (
+        "" if replicas["min"] == replicas["max"] else f" of {replicas['min']} to {replicas['max']}"
+    )
+    kind = found["framework"] or found["interface"] or "?"
+    return (
+        f"{found['app']} ({kind}), version {found['version']}, {found['state']} on "
+        f"{', '.join(found['addresses'])}; {replicas['wanted']}{scale} workers wanted"
+    )
+
+
+def _worker_row(worker: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "worker": worker["name"],
+        "pid": str(worker["pid"] or "-"),
+        "version": str(worker["version"]),
+        "state": worker["state"],
+        "busy": f"{worker['busy_percent']:.0f} %",
+        "requests/s": f"{worker['requests_per_second']:.1f}",
+        "in flight": str(worker["in_flight"]),
+        "connections": str(worker["connections"]),
+        "memory": bytes_shown(worker["memory_bytes"]),
+        "restarts": str(worker["restarts"]),
+        "up": _duration(worker["up_seconds"]),
+    }
+
+
+def _route_row(route: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "route": f"{route['method']} {route['route']}",
+        "requests/s": f"{route['requests_per_second']:.1f}",
+        "errors/s": f"{route['errors_per_second']:.1f}",
+        "p50 ms": ms_shown(route["latency_p50_ms"]),
+        "p95 ms": ms_shown(route["latency_p95_ms"]),
+        "p99 ms": ms_shown(route["latency_p99_ms"]),
+        "of a core": f"{route['loop_percent']:.1f} %",
+    }
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.0f} h" if seconds < 172_800 else f"{seconds / 86_400:.0f} d"

@@ -1,0 +1,247 @@
+"""The HTTP edge of one worker: uvicorn's protocols, with a coming and going of our own.
+
+A worker is given listening sockets and has them taken away while it runs; it leaves without failing
+a request. uvicorn's `Server` binds once and closes idle connections when it stops, so only its
+configuration, protocols, lifespan and clock are used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import ssl
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.lifespan.on import LifespanOn
+
+from outgrow.errors import SettingValueError, StartupFailedError
+from outgrow.host.app import LoadedApp, as_asgi
+from outgrow.host.protocol import EdgeProtocol, EdgeState
+from outgrow.telemetry import CallCounter, CountedApp
+
+if TYPE_CHECKING:
+    import socket
+
+    from outgrow.model import Settings
+
+TICK_SECONDS = 0.1
+_SWEEP_TICKS = 5
+_logger = logging.getLogger("uvicorn.error")
+
+
+class Edge:
+    """Serves one app on sockets that come and go.
+
+    Attributes:
+        counter: The calls, counted.
+        ticked_at: When the loop last turned, on its own clock; in seconds.
+    """
+
+    def __init__(self, loaded: LoadedApp, settings: Settings) -> None:
+        self.counter = CallCounter()
+        self.state = EdgeState(settings)
+        self.ticked_at = 0.0
+        app = CountedApp(as_asgi(loaded, settings.threads), self.counter)
+        self._config = _uvicorn_config(app, settings, is_wsgi=loaded.interface == "wsgi")
+        try:
+            self._config.load()
+        except (OSError, ssl.SSLError) as problem:
+            raise SettingValueError(f"the TLS files cannot be used: {problem}") from None
+        # Only the version in the scope depends on it: the app is adapted already.
+        self._config.interface = loaded.interface
+        self._server = uvicorn.Server(self._config)
+        self._listening: dict[int, asyncio.Server] = {}
+        self._lifespan: _Lifespan | None = None
+
+    @property
+    def connection_count(self) -> int:
+        """Open connections, WebSockets included."""
+        return len(self._server.server_state.connections)
+
+    @property
+    def waits_for(self) -> str:
+        """Where the app's start-up waits: file, line and function; empty where unknown."""
+        return self._lifespan.place() if self._lifespan is not None else ""
+
+    async def start(self) -> None:
+        """Run the app's start-up.
+
+        Raises:
+            StartupFailedError: It failed.
+        """
+        await self._tick(0)
+        if self._config.lifespan == "off":
+            return
+        self._lifespan = _Lifespan(self._config)
+        await self._lifespan.startup()
+        if self._lifespan.should_exit:
+            raise StartupFailedError(f"the app's start-up failed: {self._lifespan.problem()}")
+
+    async def listen(self, number: int, sock: socket.socket) -> None:
+        """Accept connections from this socket from now on."""
+        loop = asyncio.get_running_loop()
+        state = self._server.server_state
+        app_state = self._lifespan.state if self._lifespan is not None else {}
+
+        def connection() -> EdgeProtocol:
+            return EdgeProtocol(
+                config=self._config, server_state=state, app_state=app_state, state=self.state
+            )
+
+        if number in self._listening:
+            sock.close()
+            return
+        self._listening[number] = await loop.create_server(
+            connection, sock=sock, ssl=self._config.ssl, backlog=self._config.backlog
+        )
+
+    def release(self, number: int) -> None:
+        """Accept no more connections from this socket."""
+        server = self._listening.pop(number, None)
+        if server is not None:
+            server.close()
+
+    async def tick(self) -> None:
+        """Keep the clock, the Date header and the limits, until cancelled."""
+        count = 0
+        while True:
+            await self._tick(count)
+            count += 1
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _tick(self, count: int) -> None:
+        self.ticked_at = asyncio.get_running_loop().time()
+        self.state.now_seconds = self.ticked_at
+        await self._server.on_tick(count % 10)
+        if count % _SWEEP_TICKS == 0:
+            for connection in list(self._server.server_state.connections):
+                if isinstance(connection, EdgeProtocol):
+                    connection.sweep(self.ticked_at)
+
+    async def drain(self, *, closes_idle: bool, seconds: float) -> None:
+        """Accept no more, let everything finish for so long, then end it.
+
+        Streams and WebSockets may go on for `seconds`; then WebSockets are closed with 1012 and
+        responses are cut off. Where idle connections are closed, WebSockets are closed at once.
+        """
+        self.state.is_draining = True
+        for number in list(self._listening):
+            self.release(number)
+        for connection in list(self._server.server_state.connections):
+            if isinstance(connection, EdgeProtocol):
+                connection.leave(closes_idle=closes_idle)
+            elif closes_idle:
+                connection.shutdown()
+        if not await self._empties_within(seconds):
+            self._cut_off()
+            await self._empties_within(1.0)
+
+    async def _empties_within(self, seconds: float) -> bool:
+        loop = asyncio.get_running_loop()
+        state = self._server.server_state
+        give_up = loop.time() + seconds
+        while state.connections or state.tasks:
+            if loop.time() > give_up:
+                return False
+            await asyncio.sleep(0.02)
+        return True
+
+    def _cut_off(self) -> None:
+        state = self._server.server_state
+        count = len(state.tasks)
+        if count:
+            _logger.warning("%d requests were cut off: the time to drain is over", count)
+        for connection in list(state.connections):
+            if isinstance(connection, EdgeProtocol):
+                connection.transport.close()
+            else:
+                connection.shutdown()
+        for task in list(state.tasks):
+            task.cancel(msg="the worker's time to drain is over")
+
+    async def stop(self) -> None:
+        """Run the app's shut-down."""
+        if self._lifespan is not None:
+            await self._lifespan.shutdown()
+
+
+def _uvicorn_config(app: Any, settings: Settings, *, is_wsgi: bool) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=EdgeProtocol,
+        ws="none" if is_wsgi else "websockets-sansio",
+        ws_max_size=settings.ws_message_bytes_max,
+        ws_ping_interval=settings.ws_ping_seconds or None,
+        ws_ping_timeout=settings.ws_ping_timeout_seconds or None,
+        ws_per_message_deflate=settings.ws_deflate,
+        lifespan="off" if is_wsgi else settings.lifespan,
+        interface="asgi3",
+        log_config=None,
+        log_level=settings.log_level,
+        access_log=settings.access_log,
+        proxy_headers=settings.proxy_headers,
+        forwarded_allow_ips=settings.trusted_proxies,
+        server_header=settings.server_header,
+        date_header=settings.date_header,
+        root_path=settings.root_path,
+        backlog=settings.backlog,
+        timeout_keep_alive=settings.keep_alive_seconds,  # pyright: ignore[reportArgumentType]
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+        ssl_keyfile_password=settings.tls_key_password,
+        ssl_ca_certs=settings.tls_client_ca,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if settings.tls_client_ca else ssl.CERT_NONE,
+        headers=[_header(line) for line in settings.header],
+    )
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name.strip():
+        raise SettingValueError(f"`header` is `{line}`", hint="Write it as 'Name: value'")
+    return name.strip(), value.strip()
+
+
+class _Lifespan(LifespanOn):
+    """uvicorn's lifespan, which also says why it failed and where it waits."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._task: asyncio.Task[Any] | None = None
+        self._said = ""
+
+    async def main(self) -> None:
+        self._task = asyncio.current_task()
+        await super().main()
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "lifespan.startup.failed":
+            self._said = message.pop("message", "")
+        await super().send(message)
+
+    def problem(self) -> str:
+        """The exception, and the user's line that raised it, from what the app said."""
+        lines = self._said.strip().splitlines()
+        if not lines:
+            return "it gave no reason; the log above may"
+        places = re.findall(r'File "(.+)", line (\d+), in .+\n\s+(.+)', self._said)
+        own = [place for place in places if "site-packages" not in place[0]] or places
+        shown = "".join(f"\n  {file}:{line}: {code}" for file, line, code in own[-3:])
+        return lines[-1] + shown
+
+    def place(self) -> str:
+        """Where the start-up waits: the innermost line of the chain of coroutines."""
+        coroutine: Any = self._task.get_coro() if self._task is not None else None
+        frame = None
+        while coroutine is not None:
+            frame = (
+                getattr(coroutine, "cr_frame", None)
+                or getattr(coroutine, "ag_frame", None)
+                or frame
+            )
+            coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+        if frame is None:
+            return ""
+        return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

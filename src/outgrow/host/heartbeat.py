@@ -1,0 +1,153 @@
+"""The thread in each worker that tells the supervisor how it is, and hears what it wants.
+
+It is a thread so that a worker whose event loop stands still says so, and notices even then that
+its supervisor is gone. It samples the loop's busy share on the way.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import select
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from outgrow.host.orders import Beat, Dump
+from outgrow.telemetry import BusyMeter, RouteTotals, resident_bytes
+from outgrow.wire import Channel, ChannelClosedError
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from outgrow.host.edge import Edge
+    from outgrow.host.orders import Order
+
+SAMPLE_SECONDS = 0.05
+BEAT_SECONDS = 0.25
+MEASURE_SECONDS = 1.0
+ORPHAN_GRACE_SECONDS = 1.5
+
+
+class Heartbeat(threading.Thread):
+    """Beats until the channel closes.
+
+    Args:
+        channel: To the supervisor.
+        loop: The worker's event loop.
+        deliver: Called on the loop with each order and its descriptors.
+        orphaned: Called on the loop once the supervisor is gone; the process ends 1.5 s later
+            whatever it does.
+    """
+
+    def __init__(
+        self,
+        channel: Channel[Order],
+        loop: asyncio.AbstractEventLoop,
+        deliver: Callable[[Order, list[int]], None],
+        orphaned: Callable[[], None],
+    ) -> None:
+        super().__init__(name="outgrow-heartbeat", daemon=True)
+        self.edge: Edge | None = None
+        self.is_starting = True
+        self._channel = channel
+        self._loop = loop
+        self._deliver = deliver
+        self._orphaned = orphaned
+        self._lock = threading.Lock()
+        self._loop_thread = threading.current_thread()
+        self._meter = BusyMeter(self._loop_thread)
+        self._sent_calls: dict[tuple[str, str], int] = {}
+
+    def send(self, report: object) -> None:
+        """Send a report, from any thread. One that can't be sent is dropped: nobody is there."""
+        with self._lock:
+            try:
+                self._channel.send(report)
+            except ChannelClosedError:
+                return
+
+    def run(self) -> None:
+        """Sample, beat, measure and listen, each at its own pace."""
+        poller = select.poll()
+        poller.register(self._channel.fileno(), select.POLLIN)
+        beat_at = measure_at = 0.0
+        while True:
+            if poller.poll(SAMPLE_SECONDS * 1000) and not self._listened():
+                return self._die_with_supervisor()
+            self._meter.sample()
+            now = time.monotonic()
+            if now >= measure_at:
+                measure_at, beat_at = now + MEASURE_SECONDS, now + BEAT_SECONDS
+                self.send(self._measured())
+            elif now >= beat_at:
+                beat_at = now + BEAT_SECONDS
+                self.send(self._beat())
+
+    def _listened(self) -> bool:
+        try:
+            for order, descriptors in self._channel.receive():
+                if isinstance(order, Dump):
+                    self._dump()
+                else:
+                    self._loop.call_soon_threadsafe(self._deliver, order, descriptors)
+        except ChannelClosedError:
+            return False
+        except RuntimeError:  # the loop is closed: the process is at its end
+            return False
+        return True
+
+    def _dump(self) -> None:
+        sys.stderr.flush()
+        os.write(
+            2, f"outgrow: stacks of process {os.getpid()}, the innermost line first\n".encode()
+        )
+        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+
+    def _die_with_supervisor(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._orphaned)
+        except RuntimeError:
+            return
+        time.sleep(ORPHAN_GRACE_SECONDS)
+        os._exit(1)
+
+    def _beat(self) -> Beat:
+        edge = self.edge
+        if edge is None:
+            return Beat(0.0, 0, 0, 0, waits_for=self._place())
+        age = max(0.0, self._loop.time() - edge.ticked_at) if edge.ticked_at else 0.0
+        return Beat(
+            tick_age_seconds=age,
+            in_flight=edge.counter.in_flight,
+            connections=edge.connection_count,
+            requests_total=edge.counter.started,
+            waits_for=(edge.waits_for or self._place()) if self.is_starting else "",
+        )
+
+    def _measured(self) -> Beat:
+        beat = self._beat()
+        beat.busy_percent = self._meter.busy_percent()
+        beat.memory_bytes = resident_bytes()
+        beat.changed = self._changed()
+        return beat
+
+    def _changed(self) -> list[RouteTotals]:
+        if self.edge is None:
+            return []
+        changed: list[RouteTotals] = []
+        for key, totals in list(self.edge.counter.routes.items()):
+            if self._sent_calls.get(key) != totals.calls:
+                self._sent_calls[key] = totals.calls
+                changed.append(totals)
+        return changed
+
+    def _place(self) -> str:
+        """Where the loop's thread stands now."""
+        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
+        frame = frames.get(self._loop_thread.ident or 0)
+        if frame is None:
+            return ""
+        return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

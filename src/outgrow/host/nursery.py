@@ -1,0 +1,103 @@
+"""The process that imports the app once and forks workers from it.
+
+Forking takes some 20 ms where importing takes seconds, and workers share what the import made. The
+nursery forks twice, so that a worker's parent is the supervisor and outlives the nursery.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from outgrow.host.app import LoadedApp, load_app
+from outgrow.host.forkable import ForkWatch
+from outgrow.host.orders import Begin, Fork, Loaded, Order
+from outgrow.host.worker import Worker, run_hook
+from outgrow.telemetry import watch_frameworks
+from outgrow.wire import Channel, ChannelClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_STDOUT, _STDERR = 1, 2
+
+
+def import_app(begin: Begin) -> tuple[LoadedApp, list[str]]:
+    """The app, and what forbids to fork this process now that it is imported.
+
+    Raises:
+        AppError: It cannot be found, imported or understood.
+    """
+    with ForkWatch() as watch:
+        loaded = load_app(begin.settings)
+    watch_frameworks()
+    culprits = watch.culprits() if begin.settings.fork == "auto" else ["the setting fork=never"]
+    return loaded, culprits
+
+
+class Nursery:
+    """Imports the app and forks workers on order, until its channel closes."""
+
+    def __init__(self, begin: Begin, channel: Channel[Order]) -> None:
+        self._begin = begin
+        self._channel = channel
+
+    def run(self) -> Worker | None:
+        """Serve orders. Returns in each forked child with its worker, in the nursery with None.
+
+        Raises:
+            AppError: The app cannot be loaded.
+        """
+        begun = time.monotonic()
+        loaded, culprits = import_app(self._begin)
+        # What the import made stays: keep the collector off it, or each worker copies the pages.
+        gc.collect()
+        gc.freeze()
+        seconds = time.monotonic() - begun
+        self._channel.send(Loaded(loaded.interface, loaded.framework, culprits, seconds))
+        for order, descriptors in self._orders():
+            if isinstance(order, Fork):
+                run_hook(self._begin.settings.before_fork, order.name)
+                if _forked_twice():
+                    return self._worker(order, descriptors, loaded)
+            for descriptor in descriptors:
+                os.close(descriptor)
+        return None
+
+    def _orders(self) -> Iterator[tuple[Order, list[int]]]:
+        while True:
+            try:
+                yield from self._channel.receive()
+            except ChannelClosedError:
+                return
+
+    def _worker(self, order: Fork, descriptors: list[int], loaded: LoadedApp) -> Worker:
+        self._channel.close()
+        channel = open_channel(descriptors[0])
+        for descriptor, stream in zip(descriptors[1:], (_STDOUT, _STDERR), strict=False):
+            os.dup2(descriptor, stream)
+            os.close(descriptor)
+        begin = self._begin
+        return Worker(msgspec.structs.replace(begin, name=order.name), channel, loaded)
+
+
+def open_channel(descriptor: int) -> Channel[Order]:
+    """The channel to the supervisor, from its descriptor."""
+    os.set_inheritable(descriptor, False)
+    return Channel(socket.socket(fileno=descriptor), Order)
+
+
+def _forked_twice() -> bool:
+    """Fork a grandchild, which belongs to the supervisor; True in it."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return False
+    if os.fork():
+        os._exit(0)
+    return True

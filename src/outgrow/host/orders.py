@@ -1,0 +1,132 @@
+"""What the supervisor tells its nurseries and workers, and what they report.
+
+Orders go down, reports come up, each kind over the channel of the one process it concerns.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from outgrow.model import Settings
+from outgrow.telemetry import RouteTotals
+
+
+class Begin(msgspec.Struct, tag="begin"):
+    """First order to a process that was started: what to be, and with which settings.
+
+    Attributes:
+        name: The worker's name, such as `web/1`; empty for a nursery.
+        version: Which load of the app this is; 1 at first, one more with each reload.
+        settings: How to run.
+        has_colors: Its log goes to a terminal that shows colours.
+    """
+
+    name: str
+    version: int
+    settings: Settings
+    has_colors: bool = False
+
+
+class Fork(msgspec.Struct, tag="fork"):
+    """To a nursery: fork a worker; its channel comes along as a descriptor."""
+
+    name: str
+
+
+class Listen(msgspec.Struct, tag="listen"):
+    """To a worker: accept connections from these sockets, which come along in this order."""
+
+    sockets: list[int]
+
+
+class Release(msgspec.Struct, tag="release"):
+    """To a worker: stop accepting from these sockets."""
+
+    sockets: list[int]
+
+
+class Drain(msgspec.Struct, tag="drain"):
+    """To a worker: accept no more, finish what is begun, and exit.
+
+    Attributes:
+        closes_idle: Close idle connections at once, as nobody will serve their next request.
+        seconds: How long streams and slow requests may go on.
+    """
+
+    closes_idle: bool
+    seconds: float
+
+
+class Dump(msgspec.Struct, tag="dump"):
+    """To a worker: write the stacks of all threads and tasks to stderr."""
+
+
+Order = Begin | Fork | Listen | Release | Drain | Dump
+
+
+class Loaded(msgspec.Struct, tag="loaded"):
+    """From a nursery: the app is imported.
+
+    Attributes:
+        interface: `asgi3`, `asgi2` or `wsgi`.
+        framework: Such as `fastapi`; empty where unknown.
+        culprits: Why it can't fork; empty where it can.
+        seconds: How long the import took.
+    """
+
+    interface: str
+    framework: str
+    culprits: list[str]
+    seconds: float
+
+
+class Failed(msgspec.Struct, tag="failed"):
+    """From either: it cannot go on. The error as `errors.error_from` takes it."""
+
+    code: str
+    text: str
+    hint: str
+
+
+class Started(msgspec.Struct, tag="started"):
+    """From a worker: it lives, under this process id."""
+
+    pid: int
+
+
+class Ready(msgspec.Struct, tag="ready"):
+    """From a worker: the app has started up; it takes connections from now on."""
+
+    interface: str
+    framework: str
+
+
+class Beat(msgspec.Struct, tag="beat"):
+    """From a worker's heartbeat thread, about four times a second.
+
+    Attributes:
+        tick_age_seconds: How long ago the event loop last turned.
+        in_flight: Requests begun and not ended.
+        connections: Open connections.
+        requests_total: Requests begun since the worker started.
+        busy_percent: Busy share since the last beat that had one; sent once a second.
+        memory_bytes: Resident memory; with `busy_percent`.
+        changed: Routes whose totals changed; with `busy_percent`.
+        waits_for: Where start-up stands still, while the app starts.
+    """
+
+    tick_age_seconds: float
+    in_flight: int
+    connections: int
+    requests_total: int
+    busy_percent: float | None = None
+    memory_bytes: int = 0
+    changed: list[RouteTotals] = []
+    waits_for: str = ""
+
+
+class Worn(msgspec.Struct, tag="worn"):
+    """From a worker: it has served as many requests as it may, and wants to be replaced."""
+
+
+Report = Loaded | Failed | Started | Ready | Beat | Worn

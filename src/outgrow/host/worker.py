@@ -1,0 +1,187 @@
+"""One worker: an event loop that serves the app until it is told to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import faulthandler
+import importlib
+import os
+import random
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+from outgrow.errors import HookFailedError, OutgrowError
+from outgrow.host.edge import TICK_SECONDS, Edge
+from outgrow.host.heartbeat import Heartbeat
+from outgrow.host.orders import Drain, Failed, Listen, Ready, Release, Started, Worn
+
+if TYPE_CHECKING:
+    from outgrow.host.app import LoadedApp
+    from outgrow.host.orders import Begin, Order
+    from outgrow.wire import Channel
+
+EXIT_FAILED = 3
+_ORPHAN_DRAIN_SECONDS = 1.0
+
+
+class Worker:
+    """Serves an app that is loaded, on sockets that the supervisor hands over.
+
+    Args:
+        begin: Name and settings.
+        channel: To the supervisor.
+        loaded: The app.
+    """
+
+    def __init__(self, begin: Begin, channel: Channel[Order], loaded: LoadedApp) -> None:
+        self._begin = begin
+        self._settings = begin.settings
+        self._channel = channel
+        self._loaded = loaded
+        self._leaving: asyncio.Future[Drain] | None = None
+        self._requests_max = _worn_after(begin)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def run(self) -> int:
+        """Serve until told to leave; returns the exit code of the process."""
+        _prepare_process()
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            return runner.run(self._live())
+
+    async def _live(self) -> int:
+        loop = asyncio.get_running_loop()
+        self._leaving = loop.create_future()
+        self._heart = Heartbeat(self._channel, loop, self._obey, self._orphaned)
+        self._heart.send(Started(os.getpid()))
+        self._heart.start()
+        loop.add_signal_handler(signal.SIGTERM, self._heart.send, Worn())
+        try:
+            return await self._serve(loop)
+        except OutgrowError as problem:
+            self._heart.send(Failed(problem.code, problem.text, problem.hint))
+            return EXIT_FAILED
+
+    async def _serve(self, loop: asyncio.AbstractEventLoop) -> int:
+        run_hook(self._settings.after_fork, self._begin.name)
+        self._edge = edge = Edge(self._loaded, self._settings)
+        self._heart.edge = edge
+        assert self._leaving is not None
+        ticking = loop.create_task(self._tick(edge))
+        starting = loop.create_task(edge.start())
+        await asyncio.wait({starting, self._leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            return await self._give_up(starting, ticking)
+        await starting
+        self._heart.is_starting = False
+        self._heart.send(Ready(self._loaded.interface, self._loaded.framework))
+        drain = await self._leaving
+        await edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
+        await edge.stop()
+        run_hook(self._settings.before_exit, self._begin.name)
+        await _cancelled(ticking)
+        return 0
+
+    async def _give_up(self, *tasks: asyncio.Task[Any]) -> int:
+        for task in tasks:
+            await _cancelled(task)
+        return 0
+
+    async def _tick(self, edge: Edge) -> None:
+        ticking = asyncio.ensure_future(edge.tick())
+        try:
+            while not ticking.done():
+                await asyncio.sleep(TICK_SECONDS)
+                if self._requests_max and edge.counter.started >= self._requests_max:
+                    self._requests_max = 0
+                    self._heart.send(Worn())
+        finally:
+            ticking.cancel()
+
+    def _obey(self, order: Order, descriptors: list[int]) -> None:
+        if isinstance(order, Listen):
+            for number, descriptor in zip(order.sockets, descriptors, strict=True):
+                sock = socket.socket(fileno=descriptor)
+                self._keep(asyncio.ensure_future(self._edge.listen(number, sock)))
+        elif isinstance(order, Release):
+            for number in order.sockets:
+                self._edge.release(number)
+        elif isinstance(order, Drain):
+            self._leave(order)
+
+    def _keep(self, task: asyncio.Future[None]) -> None:
+        assert isinstance(task, asyncio.Task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _leave(self, drain: Drain) -> None:
+        if self._leaving is None:
+            return
+        if self._leaving.done():
+            # Told twice: the second order is the stricter one.
+            self._keep(
+                asyncio.ensure_future(
+                    self._edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
+                )
+            )
+            return
+        self._leaving.set_result(drain)
+
+    def _orphaned(self) -> None:
+        os.write(2, b"outgrow: the supervisor is gone, so this worker stops\n")
+        self._leave(Drain(closes_idle=True, seconds=_ORPHAN_DRAIN_SECONDS))
+
+
+def run_hook(hook: str | None, worker: str) -> None:
+    """Call a hook, `module:function`, with the worker's name.
+
+    Raises:
+        HookFailedError: It cannot be found, or raised.
+    """
+    if not hook:
+        return
+    module, _, name = hook.partition(":")
+    try:
+        getattr(importlib.import_module(module), name)(worker)
+    except Exception as problem:
+        text = f"the hook `{hook}` raised {type(problem).__name__}: {problem}"
+        raise HookFailedError(text) from problem
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+def _worn_after(begin: Begin) -> int:
+    settings = begin.settings
+    if not settings.requests_max:
+        return 0
+    return settings.requests_max + random.randint(0, settings.requests_jitter)
+
+
+def _prepare_process() -> None:
+    # Ctrl+C and a closed terminal reach the whole process group; only the supervisor decides.
+    # A function, not SIG_IGN, which programs started by the app would inherit.
+    signal.signal(signal.SIGINT, _ignore)
+    signal.signal(signal.SIGHUP, _ignore)
+    faulthandler.enable(file=sys.stderr, all_threads=True)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure: Any = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True)
+
+
+def _ignore(_number: int, _frame: object) -> None:
+    """Leave it to the supervisor."""
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

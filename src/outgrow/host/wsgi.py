@@ -1,0 +1,49 @@
+"""A WSGI app as an ASGI app: run in threads by a2wsgi, its CPU time measured."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from a2wsgi import WSGIMiddleware
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+
+def wsgi_as_asgi(app: Callable[..., Any], threads: int) -> Callable[..., Any]:
+    """Serve a WSGI app in a pool of threads.
+
+    Args:
+        app: The WSGI app.
+        threads: Size of the pool; a further request waits for a free thread.
+    """
+    bridge: Any = WSGIMiddleware
+    return bridge(_Timed(app), workers=threads)
+
+
+class _Timed:
+    """Notes in the ASGI scope how much CPU time the thread spent on the request."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        begun = time.thread_time_ns()
+        return _TimedBody(self.app(environ, start_response), environ, begun)
+
+
+class _TimedBody:
+    def __init__(self, body: Iterable[bytes], environ: dict[str, Any], begun: int) -> None:
+        self.body = body
+        self.environ = environ
+        self.begun = begun
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.body)
+
+    def close(self) -> None:
+        scope = self.environ.get("asgi.scope")
+        if scope is not None:
+            scope["outgrow.loop_ns"] = time.thread_time_ns() - self.begun
+        getattr(self.body, "close", lambda: None)()

@@ -1,0 +1,199 @@
+"""The processes that a supervisor has started, and what is known of each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from outgrow.host import Begin, Failed, Order, Report
+from outgrow.wire import Channel, channel_pair
+
+if TYPE_CHECKING:
+    import socket
+
+    from outgrow.errors import OutgrowError
+    from outgrow.host import Beat, Loaded
+
+WorkerState = Literal["starting", "ready", "silent", "stuck", "draining"]
+
+SILENT_SECONDS = 1.0
+STUCK_SECONDS = 2.0
+
+
+@dataclass(eq=False)
+class Load:
+    """One load of the app: a version, and the nursery that imported it.
+
+    Attributes:
+        version: 1 at first, one more with each reload.
+        begin: What its workers are told; without a name.
+        nursery: The channel to its nursery, while that lives.
+        nursery_pid: Its process.
+        loaded: What the nursery reported; None while it imports.
+        failed: Why it cannot be used; None while all is well.
+        started_at: When the nursery was started, in seconds on the loop's clock.
+        is_dropped: Nobody needs it any more.
+    """
+
+    version: int
+    begin: Begin
+    nursery: Channel[Report] | None = None
+    nursery_pid: int = 0
+    loaded: Loaded | None = None
+    failed: Failed | None = None
+    started_at: float = 0.0
+    is_dropped: bool = False
+
+    @property
+    def forks(self) -> bool:
+        """Whether its workers are forked from the nursery, rather than importing for themselves."""
+        return self.loaded is not None and not self.loaded.culprits
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker process.
+
+    Attributes:
+        key: Unlike any other worker's, ever.
+        name: Such as `web/1`; a replacement has the same.
+        load: The version it runs.
+        channel: To it.
+        started_at: In seconds on the loop's clock, as all moments here.
+        pid: Its process; 0 until it has said so.
+        ready_at: When it was ready; 0 before.
+        beat_at: When it was last heard.
+        beat: What it last said.
+        busy_percent: What it last measured.
+        memory_bytes: What it last measured.
+        listening: Sockets that it was told to accept from.
+        drain_at: When it was told to leave; 0 before.
+        drain_seconds: How long it may take to.
+        is_worn: It wants to be replaced.
+        dumped_at: When it was told to dump its stacks; 0 before.
+        killed_at: When it was killed by us; 0 before.
+        failed: Why it could not start, in its own words.
+        lost_at: When its channel closed; 0 while it is open.
+    """
+
+    key: str
+    name: str
+    load: Load
+    channel: Channel[Report]
+    started_at: float
+    pid: int = 0
+    ready_at: float = 0.0
+    beat_at: float = 0.0
+    beat: Beat | None = None
+    busy_percent: float = 0.0
+    memory_bytes: int = 0
+    listening: set[int] = field(default_factory=set[int])
+    drain_at: float = 0.0
+    drain_seconds: float = 0.0
+    is_worn: bool = False
+    dumped_at: float = 0.0
+    killed_at: float = 0.0
+    failed: Failed | None = None
+    lost_at: float = 0.0
+
+    def state(self, now: float) -> WorkerState:
+        """What it does at this moment."""
+        if self.drain_at:
+            return "draining"
+        if not self.ready_at:
+            return "starting"
+        if now - self.beat_at > SILENT_SECONDS:
+            return "silent"
+        if self.beat is not None and self.beat.tick_age_seconds > STUCK_SECONDS:
+            return "stuck"
+        return "ready"
+
+    def stands_still_seconds(self, now: float) -> float:
+        """How long its event loop has not turned, as far as can be seen."""
+        silent = now - self.beat_at if self.beat_at else 0.0
+        ticked = self.beat.tick_age_seconds if self.beat is not None else 0.0
+        return silent + (ticked if ticked > STUCK_SECONDS else 0.0)
+
+    def kill(self, number: signal.Signals, now: float) -> None:
+        """Send a signal that ends it."""
+        if self.pid:
+            self.killed_at = self.killed_at or now
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+
+def start_process(
+    begin: Begin, stdout: int | None, stderr: int | None
+) -> tuple[Channel[Report], int]:
+    """Start a Python process of our own that becomes what `begin` says.
+
+    Args:
+        begin: The first order.
+        stdout: Where it prints; None for where this process does.
+        stderr: Likewise.
+
+    Returns:
+        The channel to it, and its process id.
+    """
+    ours, theirs = channel_pair()
+    with theirs:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "outgrow.host", str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=None if stdout is None else subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        )
+    # The supervisor reaps all its children itself; without this the object would complain.
+    started.returncode = 0
+    channel = open_channel(ours)
+    channel.send(begin)
+    return channel, started.pid
+
+
+def open_channel(ours: socket.socket) -> Channel[Report]:
+    """The supervisor's end of a channel; it never blocks."""
+    ours.setblocking(False)
+    return Channel(ours, Report)
+
+
+def begin_named(begin: Begin, name: str) -> Begin:
+    """The same, for this worker."""
+    return msgspec.structs.replace(begin, name=name)
+
+
+def send(channel: Channel[Any], order: Order, descriptors: tuple[int, ...] = ()) -> None:
+    """Send an order to a process that may be gone: its death will be noticed elsewhere."""
+    with contextlib.suppress(Exception):
+        channel.send(order, descriptors)
+
+
+def close_descriptors(*descriptors: int | None) -> None:
+    """Close those that are there."""
+    for descriptor in descriptors:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def as_failed(problem: OutgrowError) -> Failed:
+    """An error as processes report it to one another."""
+    return Failed(problem.code, problem.text, problem.hint)
+
+
+def ended_how(status: int | None) -> str:
+    """A wait status in words."""
+    if status is None:
+        return "ended"
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        name = signal.Signals(number).name if number in set(signal.Signals) else str(number)
+        more = ", perhaps for lack of memory" if number == signal.SIGKILL else ""
+        return f"was killed by {name}{more}"
+    return f"exited with code {os.WEXITSTATUS(status)}"

@@ -1,0 +1,86 @@
+"""The folder in which one supervisor keeps its control socket, its lock and its log."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from outgrow.errors import AlreadyRunningError, FolderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOCKET_NAME = "control.sock"
+LOCK_NAME = "lock"
+LOG_NAME = "log"
+_SOCKET_PATH_BYTES_MAX = 100
+
+
+class Folder:
+    """A supervisor's folder, from the moment it holds the lock.
+
+    The lock is the kernel's: it ends with the process, so a folder left by `kill -9` is free.
+
+    Raises:
+        AlreadyRunningError: Another supervisor holds it; names its process id.
+        FolderError: It cannot be made or written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            self._lock = os.open(
+                self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+            )
+        except OSError as problem:
+            raise FolderError(f"cannot use the folder {self.path}: {problem.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._lock, 32, 0).decode() or "unknown"
+            os.close(self._lock)
+            text = f"a supervisor runs already in {self.path}, process {holder}"
+            raise AlreadyRunningError(text) from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+        self._write_ignore_file()
+        with contextlib.suppress(FileNotFoundError):
+            self.socket_path.unlink()
+
+    @property
+    def socket_path(self) -> Path:
+        """Where the control socket is."""
+        return self.path / SOCKET_NAME
+
+    @property
+    def log_path(self) -> Path:
+        """Where the log is."""
+        return self.path / LOG_NAME
+
+    def close(self) -> None:
+        """Remove the control socket and let go of the lock."""
+        with contextlib.suppress(OSError):
+            self.socket_path.unlink()
+        os.close(self._lock)
+
+    def _write_ignore_file(self) -> None:
+        # So that nobody commits a socket and a log by accident.
+        with contextlib.suppress(OSError):
+            (self.path / ".gitignore").write_text("*\n")
+
+
+@contextlib.contextmanager
+def short_path(path: Path):
+    """The path of a socket in a form that fits the kernel's 108 bytes, however deep it lies."""
+    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES_MAX:
+        yield str(path)
+        return
+    directory = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{directory}/{path.name}"
+    finally:
+        os.close(directory)

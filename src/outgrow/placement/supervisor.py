@@ -1,0 +1,288 @@
+"""The process that outlives all others: it holds the sockets, starts workers and watches them.
+
+It runs no code of the app and stands on the path of no request. It is the parent of all workers, so
+it learns of every death at once, and adopts what they leave behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outgrow.errors import OutgrowError, RefusedError
+from outgrow.placement.control import ControlServer
+from outgrow.placement.fleet import Fleet
+from outgrow.placement.folder import Folder
+from outgrow.placement.logbook import LogBook
+from outgrow.placement.machine import this_machine
+from outgrow.placement.pipes import Pipes
+from outgrow.placement.sockets import Listeners
+from outgrow.placement.sources import parse_replicas
+from outgrow.placement.status import status_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from outgrow.model import Settings
+
+TICK_SECONDS = 0.1
+STOP_GRACE_SECONDS = 2.0
+SAID_SECONDS = 2.0
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+class Supervisor:
+    """Runs one app until it is told to stop.
+
+    Args:
+        settings: How to run it.
+        reread: Finds the settings anew, for a reload.
+        watch: Yields whenever the app's files change (`outgrow dev`); None never to look.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        reread: Callable[[], Settings],
+        *,
+        watch: Callable[[Settings], AsyncIterator[str]] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.started_at = time.time()
+        self.machine = this_machine()
+        self._reread = reread
+        self._watch = watch
+        self._stops = 0
+        self._stopping = asyncio.Event()
+        self._listeners_of_news: list[asyncio.Queue[str]] = []
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def run(self) -> int:
+        """Run until stopped; returns the exit code.
+
+        Raises:
+            OutgrowError: It could not start; says why.
+        """
+        folder = Folder(Path(self.settings.folder))
+        try:
+            self.listeners = Listeners(self.settings)
+        except OutgrowError:
+            folder.close()
+            raise
+        self.book = LogBook(folder.log_path)
+        loop = asyncio.get_running_loop()
+        has_terminal = self._watch is not None and sys.stdin.isatty()
+        self._pipes = None if has_terminal else Pipes(loop, self.book, passes_on=True)
+        self.fleet = Fleet(
+            self.settings, self.listeners, self._pipes, self.say, has_colors=sys.stderr.isatty()
+        )
+        control = ControlServer(self, folder.socket_path)
+        try:
+            _become_subreaper()
+            self._catch_signals(loop)
+            await control.start(self.settings.host, self.settings.control_port)
+            return await self._supervise()
+        finally:
+            self.fleet.kill()
+            await control.stop()
+            self.listeners.close()
+            if self._pipes:
+                self._pipes.close()
+            self.book.close()
+            folder.close()
+
+    async def _supervise(self) -> int:
+        self.fleet.load(self.settings)
+        ticking = asyncio.ensure_future(self._tick())
+        watching = asyncio.ensure_future(self._reload_on_change())
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({stopping, self.fleet.fatal}, return_when=asyncio.FIRST_COMPLETED)
+            if self.fleet.fatal.done():
+                raise self.fleet.fatal.result()
+            await self._stop()
+        finally:
+            for task in (ticking, watching, stopping):
+                task.cancel()
+        return 0
+
+    async def _tick(self) -> None:
+        was_serving = False
+        while True:
+            self.fleet.settle()
+            if self._pipes:
+                self._pipes.breathe()
+            if self.fleet.in_service and self.fleet.ready and not was_serving:
+                was_serving = True
+                self._say_serving()
+            await asyncio.sleep(TICK_SECONDS)
+
+    def _say_serving(self) -> None:
+        load = self.fleet.in_service
+        assert load is not None
+        loaded = load.loaded
+        kind = (loaded.framework or loaded.interface) if loaded else ""
+        replicas = self.fleet.scaler.replicas
+        plural = "worker" if replicas.max == 1 else "workers"
+        self.fleet.say(
+            f"serving {self.settings.app} ({kind}) on {self.listeners.address}, {replicas} {plural}"
+        )
+        self.say("look: outgrow status   outgrow logs --follow   stop: Ctrl+C")
+
+    # Reload and resize.
+
+    async def change(self, *, workers: str | None, reload: bool) -> AsyncIterator[str]:
+        """Carry a change out; yields lines that tell how it goes.
+
+        Raises:
+            OutgrowError: It failed; what was there before serves on.
+        """
+        news: asyncio.Queue[str] = asyncio.Queue()
+        self._listeners_of_news.append(news)
+        changing = asyncio.ensure_future(self._change(workers, reload=reload))
+        try:
+            async for line in _until(changing, news):
+                yield line
+            yield await changing
+        finally:
+            # Whoever asked may go; the change goes on.
+            self._listeners_of_news.remove(news)
+            self._keep(changing)
+
+    async def _change(self, workers: str | None, *, reload: bool) -> str:
+        if self.fleet.is_stopping:
+            raise RefusedError("the supervisor is stopping", hint="Start it again first")
+        if workers is not None:
+            replicas = parse_replicas(workers, self.machine)
+            self.say(f"workers: {self.fleet.scaler.replicas} -> {replicas}")
+            self.fleet.resize(replicas)
+        if reload:
+            await self._begin_reload()
+        await self.fleet.settled()
+        count = len(self.fleet.ready)
+        version = self.fleet.in_service.version if self.fleet.in_service else 0
+        return f"{count} {'worker serves' if count == 1 else 'workers serve'} version {version}"
+
+    def _begin_reload(self) -> asyncio.Future[None]:
+        settings = self._reread()
+        fixed = ("host", "port", "unix_socket", "fd", "folder", "control_port")
+        for name in fixed:
+            if getattr(settings, name) != getattr(self.settings, name):
+                self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
+        if settings.workers != self.settings.workers:
+            self.fleet.resize(settings.workers)
+        self.settings = settings
+        change = self.fleet.load(settings)
+        self.say(f"version {change.target.version} is loading")
+        return change.done
+
+    def _reload_by_signal(self) -> None:
+        self._keep(asyncio.ensure_future(self._reload("SIGHUP")))
+
+    async def _reload(self, why: str) -> None:
+        if self.fleet.is_stopping:
+            return
+        self.say(f"reload, asked for by {why}")
+        try:
+            self.fleet.say(await self._change(None, reload=True))
+        except OutgrowError as problem:
+            self.fleet.say(f"the reload failed, the version before serves on\n{problem}")
+
+    async def _reload_on_change(self) -> None:
+        if self._watch is None:
+            return
+        async for file in self._watch(self.settings):
+            await self._reload(f"a change of {file}")
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # Signals and the end.
+
+    def _catch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGINT, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+
+    def _asked_to_stop(self) -> None:
+        self._stops += 1
+        self._stopping.set()
+        if self._stops > 1:
+            self.say("asked again to stop: ending all workers at once")
+            self.fleet.kill()
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self.fleet.reaped(pid, status)
+
+    async def _stop(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.fleet.stop()
+        said_at = loop.time()
+        give_up = said_at + self.settings.drain_seconds + STOP_GRACE_SECONDS
+        while self.fleet.workers:
+            now = loop.time()
+            if now > give_up:
+                self.fleet.kill()
+            if now - said_at >= SAID_SECONDS:
+                said_at = now
+                requests = sum(w.beat.in_flight for w in self.fleet.workers.values() if w.beat)
+                self.say(f"stopping: waiting for {requests} requests; Ctrl+C again ends them")
+            await asyncio.sleep(0.02)
+        self.say("stopped")
+
+    def say(self, text: str) -> None:
+        """Tell people: on stderr, in the log, and to whoever follows a change."""
+        lines = "".join(f"outgrow: {line}\n" for line in text.splitlines())
+        self.book.passed("supervisor", "err", lines.encode(), 2)
+        for news in self._listeners_of_news:
+            news.put_nowait(text)
+
+    # What the control socket answers.
+
+    def status(self) -> dict[str, Any]:
+        """What runs and how it fares, as `outgrow status --json` prints it."""
+        return status_of(self)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether at least one worker serves."""
+        return not self.fleet.is_stopping and bool(self.fleet.ready)
+
+    @property
+    def log_path(self) -> Path:
+        """Where the log is."""
+        return self.book.path
+
+
+async def _until(done: asyncio.Future[Any], news: asyncio.Queue[str]) -> AsyncIterator[str]:
+    """What is said until something is done."""
+    while True:
+        hearing = asyncio.ensure_future(news.get())
+        await asyncio.wait({hearing, done}, return_when=asyncio.FIRST_COMPLETED)
+        if not hearing.done():
+            hearing.cancel()
+            return
+        yield hearing.result()
+
+
+def _become_subreaper() -> None:
+    """Have orphaned descendants become our children, as forked workers are (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

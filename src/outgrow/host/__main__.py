@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
 
 def main() -> int:
     """Become what the first order says, and stay it; returns the exit code."""
+    # The supervisor alone decides what a signal means; a function, not SIG_IGN, which programs
+    # started by the app would inherit.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave_to_supervisor)
     channel = open_channel(int(sys.argv[1]))
-    begin = _first_order(channel)
+    begin, early = _first_orders(channel)
     try:
         _configure_logging(begin)
         if begin.name:
-            worker: Worker | None = Worker(begin, channel, import_app(begin)[0])
+            worker: Worker | None = Worker(begin, channel, import_app(begin)[0], early)
         else:
             worker = Nursery(begin, channel).run()
     except OutgrowError as problem:
@@ -38,11 +43,18 @@ def main() -> int:
     return worker.run()
 
 
-def _first_order(channel: Channel[Order]) -> Begin:
-    while True:
-        for order, _ in channel.receive():
-            assert isinstance(order, Begin), order
-            return order
+def _leave_to_supervisor(_number: int, _frame: object) -> None:
+    """Ctrl+C and a closed terminal reach the whole process group."""
+
+
+def _first_orders(channel: Channel[Order]) -> tuple[Begin, list[tuple[Order, list[int]]]]:
+    """What to be, and what else was ordered before this process read anything."""
+    arrived: list[tuple[Order, list[int]]] = []
+    while not arrived:
+        arrived = channel.receive()
+    begin = arrived.pop(0)[0]
+    assert isinstance(begin, Begin), begin
+    return begin, arrived
 
 
 def _configure_logging(begin: Begin) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,6 +18,7 @@ from outgrow.errors import (
     ModuleMissingError,
     PackageMissingError,
 )
+from outgrow.host.places import lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from outgrow.model import Interface, Settings
 
 _USUAL_NAMES = ("app", "application", "api", "asgi_app", "wsgi_app", "create_app", "make_app")
-_FRAMES_MAX = 5
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def load_app(settings: Settings) -> LoadedApp:
     found = _find(_import(module_name, folder), module_name, attribute)
     framework = _framework_of(found)
     interface: Interface | None = None
-    if settings.factory or (settings.interface == "auto" and _takes(found) == 0):
+    if settings.factory or (settings.interface == "auto" and _needed(found) == []):
         found = _made_by(found, settings.app)
         framework = _framework_of(found) or framework
     interface = settings.interface if settings.interface != "auto" else interface_of(found)
@@ -88,12 +87,12 @@ def _import(name: str, folder: str) -> Any:
                 f"no module `{missing}` in {folder}", hint=_near_modules(folder)
             ) from None
         raise ImportFailedError(
-            f"importing `{name}` failed: no module `{missing}`\n{user_lines(problem)}",
+            f"importing `{name}` failed: no module `{missing}`\n{lines_of(problem)}",
             hint=f"Install what it needs, in this environment: `pip install {missing}`",
         ) from None
     except (Exception, SystemExit) as problem:
         raise ImportFailedError(
-            f"importing `{name}` raised {_named(problem)}\n{user_lines(problem)}",
+            f"importing `{name}` raised {_named(problem)}\n{lines_of(problem)}",
             hint=f"Mend that line, and try it alone: `python -c 'import {name}'`",
         ) from None
 
@@ -148,7 +147,7 @@ def _made_by(factory: Any, name: str) -> Any:
         made = factory()
     except Exception as problem:
         raise FactoryFailedError(
-            f"the factory `{name}` raised {_named(problem)}\n{user_lines(problem)}"
+            f"the factory `{name}` raised {_named(problem)}\n{lines_of(problem)}"
         ) from None
     if not callable(made):
         raise InterfaceError(
@@ -163,11 +162,15 @@ def interface_of(app: Any) -> Interface | None:
 
     ASGI 3 takes (scope, receive, send), ASGI 2 takes (scope), WSGI takes (environ, start_response).
     """
-    by_count: dict[int, Interface] = {1: "asgi2", 2: "wsgi", 3: "asgi3"}
-    count = _takes(app)
-    if count is None and inspect.iscoroutinefunction(_called(app)):
-        return "asgi3"
-    return by_count.get(count) if count is not None else None
+    names = _needed(app)
+    if names is None:
+        return "asgi3" if inspect.iscoroutinefunction(_called(app)) else None
+    if len(names) == 3:
+        is_async = inspect.iscoroutinefunction(_called(app)) or hasattr(app, "__await__")
+        return "asgi3" if is_async or names[0] == "scope" else None
+    if len(names) == 2:
+        return "wsgi" if "env" in names[0] or "start" in names[1] else None
+    return "asgi2" if names == ["scope"] else None
 
 
 def _called(app: Any) -> Any:
@@ -177,20 +180,20 @@ def _called(app: Any) -> Any:
     return getattr(app, "__call__", app)  # noqa: B004
 
 
-def _takes(app: Any) -> int | None:
-    """How many arguments the app takes; None where it takes any number."""
+def _needed(app: Any) -> list[str] | None:
+    """Names of the arguments that the app needs; None where it takes any number."""
     try:
         parameters = inspect.signature(_called(app)).parameters.values()
     except (TypeError, ValueError):
         return None
     needed = [
-        parameter
+        parameter.name
         for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
         and parameter.default is parameter.empty
     ]
     is_open = any(parameter.kind == parameter.VAR_POSITIONAL for parameter in parameters)
-    return None if is_open and not needed else len(needed)
+    return None if is_open and not needed else needed
 
 
 def _framework_of(app: Any) -> str:
@@ -246,18 +249,3 @@ class _Asgi2:
 def _named(problem: BaseException) -> str:
     text = str(problem)
     return f"{type(problem).__name__}: {text}" if text else type(problem).__name__
-
-
-def user_lines(problem: BaseException) -> str:
-    """The last lines of the user's own code that led to a problem, innermost last."""
-    if isinstance(problem, SyntaxError) and problem.filename:
-        return f"  {problem.filename}:{problem.lineno}: {(problem.text or '').strip()}"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(problem.__traceback__)
-        if "importlib" not in frame.filename and "/outgrow/host/" not in frame.filename
-    ]
-    return "\n".join(
-        f"  {frame.filename}:{frame.lineno}: {frame.line or frame.name}"
-        for frame in frames[-_FRAMES_MAX:]
-    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from uvicorn.lifespan.on import LifespanOn
 
 from outgrow.errors import SettingValueError, StartupFailedError
 from outgrow.host.app import LoadedApp, as_asgi
+from outgrow.host.places import lines_in, waiting_line
 from outgrow.host.protocol import EdgeProtocol, EdgeState
 from outgrow.telemetry import CallCounter, CountedApp
 
@@ -222,26 +222,12 @@ class _Lifespan(LifespanOn):
         await super().send(message)
 
     def problem(self) -> str:
-        """The exception, and the user's line that raised it, from what the app said."""
+        """The exception, and the app's lines that led to it, from what the app said."""
         lines = self._said.strip().splitlines()
         if not lines:
             return "it gave no reason; the log above may"
-        places = re.findall(r'File "(.+)", line (\d+), in .+\n\s+(.+)', self._said)
-        own = [place for place in places if "site-packages" not in place[0]] or places
-        shown = "".join(f"\n  {file}:{line}: {code}" for file, line, code in own[-3:])
-        return lines[-1] + shown
+        return f"{lines[-1]}\n{lines_in(self._said)}".rstrip()
 
     def place(self) -> str:
-        """Where the start-up waits: the innermost line of the chain of coroutines."""
-        coroutine: Any = self._task.get_coro() if self._task is not None else None
-        frame = None
-        while coroutine is not None:
-            frame = (
-                getattr(coroutine, "cr_frame", None)
-                or getattr(coroutine, "ag_frame", None)
-                or frame
-            )
-            coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
-        if frame is None:
-            return ""
-        return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"
+        """Where the start-up waits."""
+        return waiting_line(self._task)

@@ -11,9 +11,10 @@ import re
 import socket
 import sys
 import threading
-import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from outgrow.host.places import calling_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -53,7 +54,7 @@ class ForkWatch:
         self._start = threading.Thread.start
 
         def start_and_note(thread: threading.Thread) -> None:
-            self._places[id(thread)] = _calling_line()
+            self._places[id(thread)] = calling_line()
             self._start(thread)
 
         setattr(threading.Thread, "start", start_and_note)  # noqa: B010
@@ -72,7 +73,7 @@ class ForkWatch:
         """What forbids to fork, each in words; empty where nothing does."""
         if not hasattr(os, "fork") or not _THREADS.is_dir():
             return ["this system has no /proc to look into"]
-        return [*self._threads(), *self._connections()]
+        return list(dict.fromkeys([*self._threads(), *self._connections()]))
 
     def _threads(self) -> list[str]:
         main = threading.main_thread()
@@ -146,14 +147,6 @@ def _is_sqlite(path: str) -> bool:
             return file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC
     except OSError:
         return False
-
-
-def _calling_line() -> str:
-    """The user's line that led here: the innermost outside the standard library and packages."""
-    skipped = (os.path.dirname(threading.__file__), os.path.dirname(__file__), "<frozen")  # noqa: PTH120
-    frames = [f for f in traceback.extract_stack()[:-2] if not f.filename.startswith(skipped)]
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def _numeric_hint() -> str:

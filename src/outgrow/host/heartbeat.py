@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING
 
 from outgrow.host.orders import Beat, Dump
+from outgrow.host.places import running_line
 from outgrow.telemetry import BusyMeter, RouteTotals, resident_bytes
 from outgrow.wire import Channel, ChannelClosedError
 
@@ -117,15 +118,22 @@ class Heartbeat(threading.Thread):
     def _beat(self) -> Beat:
         edge = self.edge
         if edge is None:
-            return Beat(0.0, 0, 0, 0, waits_for=self._place())
+            return Beat(0.0, 0, 0, 0, waits_for=running_line(self._loop_thread.ident))
         age = max(0.0, self._loop.time() - edge.ticked_at) if edge.ticked_at else 0.0
         return Beat(
             tick_age_seconds=age,
             in_flight=edge.counter.in_flight,
             connections=edge.connection_count,
             requests_total=edge.counter.started,
-            waits_for=(edge.waits_for or self._place()) if self.is_starting else "",
+            waits_for=(edge.waits_for or running_line(self._loop_thread.ident))
+            if self.is_starting
+            else "",
         )
+
+    def _waits_for(self, edge: Edge) -> str:
+        if not self.is_starting:
+            return ""
+        return edge.waits_for or running_line(self._loop_thread.ident)
 
     def _measured(self) -> Beat:
         beat = self._beat()
@@ -143,11 +151,3 @@ class Heartbeat(threading.Thread):
                 self._sent_calls[key] = totals.calls
                 changed.append(totals)
         return changed
-
-    def _place(self) -> str:
-        """Where the loop's thread stands now."""
-        frames = sys._current_frames()  # pyright: ignore[reportPrivateUsage]
-        frame = frames.get(self._loop_thread.ident or 0)
-        if frame is None:
-            return ""
-        return f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}"

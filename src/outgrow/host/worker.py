@@ -19,6 +19,8 @@ from outgrow.host.heartbeat import Heartbeat
 from outgrow.host.orders import Drain, Failed, Listen, Ready, Release, Started, Worn
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
     from outgrow.host.app import LoadedApp
     from outgrow.host.orders import Begin, Order
     from outgrow.wire import Channel
@@ -34,14 +36,23 @@ class Worker:
         begin: Name and settings.
         channel: To the supervisor.
         loaded: The app.
+        early: Orders that came already, each with its descriptors.
     """
 
-    def __init__(self, begin: Begin, channel: Channel[Order], loaded: LoadedApp) -> None:
+    def __init__(
+        self,
+        begin: Begin,
+        channel: Channel[Order],
+        loaded: LoadedApp,
+        early: Sequence[tuple[Order, list[int]]] = (),
+    ) -> None:
         self._begin = begin
         self._settings = begin.settings
         self._channel = channel
         self._loaded = loaded
+        self._early = early
         self._leaving: asyncio.Future[Drain] | None = None
+        self._edge: Edge | None = None
         self._requests_max = _worn_after(begin)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -56,6 +67,8 @@ class Worker:
         self._leaving = loop.create_future()
         self._heart = Heartbeat(self._channel, loop, self._obey, self._orphaned)
         self._heart.send(Started(os.getpid()))
+        for order, descriptors in self._early:
+            loop.call_soon(self._obey, order, descriptors)
         self._heart.start()
         loop.add_signal_handler(signal.SIGTERM, self._heart.send, Worn())
         try:
@@ -101,33 +114,28 @@ class Worker:
             ticking.cancel()
 
     def _obey(self, order: Order, descriptors: list[int]) -> None:
-        if isinstance(order, Listen):
-            for number, descriptor in zip(order.sockets, descriptors, strict=True):
-                sock = socket.socket(fileno=descriptor)
-                self._keep(asyncio.ensure_future(self._edge.listen(number, sock)))
-        elif isinstance(order, Release):
-            for number in order.sockets:
-                self._edge.release(number)
-        elif isinstance(order, Drain):
+        edge = self._edge
+        if isinstance(order, Drain):
             self._leave(order)
+        elif isinstance(order, Listen) and edge is not None:
+            for number, descriptor in zip(order.sockets, descriptors, strict=True):
+                self._keep(edge.listen(number, socket.socket(fileno=descriptor)))
+        elif isinstance(order, Release) and edge is not None:
+            for number in order.sockets:
+                edge.release(number)
 
-    def _keep(self, task: asyncio.Future[None]) -> None:
-        assert isinstance(task, asyncio.Task)
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     def _leave(self, drain: Drain) -> None:
-        if self._leaving is None:
-            return
-        if self._leaving.done():
+        assert self._leaving is not None
+        if not self._leaving.done():
+            self._leaving.set_result(drain)
+        elif self._edge is not None:
             # Told twice: the second order is the stricter one.
-            self._keep(
-                asyncio.ensure_future(
-                    self._edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
-                )
-            )
-            return
-        self._leaving.set_result(drain)
+            self._keep(self._edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds))
 
     def _orphaned(self) -> None:
         os.write(2, b"outgrow: the supervisor is gone, so this worker stops\n")
@@ -164,19 +172,11 @@ def _worn_after(begin: Begin) -> int:
 
 
 def _prepare_process() -> None:
-    # Ctrl+C and a closed terminal reach the whole process group; only the supervisor decides.
-    # A function, not SIG_IGN, which programs started by the app would inherit.
-    signal.signal(signal.SIGINT, _ignore)
-    signal.signal(signal.SIGHUP, _ignore)
     faulthandler.enable(file=sys.stderr, all_threads=True)
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(line_buffering=True)
-
-
-def _ignore(_number: int, _frame: object) -> None:
-    """Leave it to the supervisor."""
 
 
 def _loop_factory() -> Any:

@@ -315,7 +315,8 @@ class Fleet:
         self._died_at.setdefault(worker.name, now)
         delay = self._patience_with(worker.name).died(now, served)
         when = f"in {delay:g} s" if delay else "now"
-        self.say(f"{worker.name} (process {worker.pid}) {how}; it is started again {when}")
+        who = f"{worker.name} (process {worker.pid})" if worker.pid else worker.name
+        self.say(f"{who} {how}; it is started again {when}")
 
     def _is_new(self, load: Load) -> bool:
         return self.change is not None and load is self.change.target

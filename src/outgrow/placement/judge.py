@@ -43,6 +43,8 @@ def judge(worker: Worker, settings: Settings, now: float, say: Callable[[str], N
             _too_slow(worker, settings.startup_seconds, now)
     elif worker.stands_still_seconds(now) > settings.stuck_seconds:
         _stuck(worker, now, say)
+    else:
+        worker.dumped_at = 0.0
 
 
 def _too_slow(worker: Worker, limit_seconds: float, now: float) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TICK_SECONDS = 0.1
 STOP_GRACE_SECONDS = 2.0
 SAID_SECONDS = 2.0
+AGAIN_SECONDS = 0.3
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -59,7 +60,7 @@ class Supervisor:
         self.machine = this_machine()
         self._reread = reread
         self._watch = watch
-        self._stops = 0
+        self._stop_asked_at = 0.0
         self._stopping = asyncio.Event()
         self._listeners_of_news: list[asyncio.Queue[str]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -214,9 +215,13 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
     def _asked_to_stop(self) -> None:
-        self._stops += 1
+        now = asyncio.get_running_loop().time()
+        # A service manager may signal the process and its group: that is one wish, not two.
+        if self._stopping.is_set() and now - self._stop_asked_at < AGAIN_SECONDS:
+            return
+        is_again, self._stop_asked_at = self._stopping.is_set(), now
         self._stopping.set()
-        if self._stops > 1:
+        if is_again:
             self.say("asked again to stop: ending all workers at once")
             self.fleet.kill()
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from outgrow.errors import SettingValueError, StartupFailedError
 from outgrow.host.app import LoadedApp, as_asgi
 from outgrow.host.places import lines_in, waiting_line
-from outgrow.host.protocol import EdgeProtocol, EdgeState
-from outgrow.telemetry import CallCounter, CountedApp
+from outgrow.host.protocol import EdgeProtocol, EdgeState, protocol_for
+from outgrow.telemetry import CallCounter, CountedWebSockets
 
 if TYPE_CHECKING:
     import socket
@@ -35,25 +36,38 @@ class Edge:
     """Serves one app on sockets that come and go.
 
     Attributes:
-        counter: The calls, counted.
+        state: What all connections share, the counted calls among it.
         ticked_at: When the loop last turned, on its own clock; in seconds.
     """
 
     def __init__(self, loaded: LoadedApp, settings: Settings) -> None:
-        self.counter = CallCounter()
-        self.state = EdgeState(settings)
+        app = as_asgi(loaded, settings.threads)
+        counter = CallCounter()
         self.ticked_at = 0.0
-        app = CountedApp(as_asgi(loaded, settings.threads), self.counter)
-        self._config = _uvicorn_config(app, settings, is_wsgi=loaded.interface == "wsgi")
+        counted = CountedWebSockets(app, counter)
+        self._config = _uvicorn_config(counted, settings, is_wsgi=loaded.interface == "wsgi")
         try:
             self._config.load()
         except (OSError, ssl.SSLError) as problem:
             raise SettingValueError(f"the TLS files cannot be used: {problem}") from None
         # Only the version in the scope depends on it: the app is adapted already.
         self._config.interface = loaded.interface
+        if settings.proxy_headers:
+            app = ProxyHeadersMiddleware(app, settings.trusted_proxies)
+        self.state = EdgeState(settings, app, counter)
         self._server = uvicorn.Server(self._config)
         self._listening: dict[int, asyncio.Server] = {}
         self._lifespan: _Lifespan | None = None
+
+    @property
+    def requests_total(self) -> int:
+        """Requests that ended, and WebSockets that closed."""
+        return self.state.counter.calls
+
+    @property
+    def in_flight(self) -> int:
+        """Requests begun and not ended, with the background work that they left."""
+        return len(self._server.server_state.tasks)
 
     @property
     def connection_count(self) -> int:
@@ -85,8 +99,10 @@ class Edge:
         state = self._server.server_state
         app_state = self._lifespan.state if self._lifespan is not None else {}
 
+        protocol = protocol_for(self.state.settings)
+
         def connection() -> EdgeProtocol:
-            return EdgeProtocol(
+            return protocol(
                 config=self._config, server_state=state, app_state=app_state, state=self.state
             )
 
@@ -126,7 +142,6 @@ class Edge:
         Streams and WebSockets may go on for `seconds`; then WebSockets are closed with 1012 and
         responses are cut off. Where idle connections are closed, WebSockets are closed at once.
         """
-        self.state.is_draining = True
         for number in list(self._listening):
             self.release(number)
         for connection in list(self._server.server_state.connections):

@@ -122,9 +122,9 @@ class Heartbeat(threading.Thread):
         age = max(0.0, self._loop.time() - edge.ticked_at) if edge.ticked_at else 0.0
         return Beat(
             tick_age_seconds=age,
-            in_flight=edge.counter.in_flight,
+            in_flight=edge.in_flight,
             connections=edge.connection_count,
-            requests_total=edge.counter.started,
+            requests_total=edge.requests_total,
             waits_for=(edge.waits_for or running_line(self._loop_thread.ident))
             if self.is_starting
             else "",
@@ -146,7 +146,7 @@ class Heartbeat(threading.Thread):
         if self.edge is None:
             return []
         changed: list[RouteTotals] = []
-        for key, totals in list(self.edge.counter.routes.items()):
+        for key, totals in list(self.edge.state.counter.routes.items()):
             if self._sent_calls.get(key) != totals.calls:
                 self._sent_calls[key] = totals.calls
                 changed.append(totals)

@@ -107,7 +107,7 @@ class Worker:
         try:
             while not ticking.done():
                 await asyncio.sleep(TICK_SECONDS)
-                if self._requests_max and edge.counter.started >= self._requests_max:
+                if self._requests_max and edge.requests_total >= self._requests_max:
                     self._requests_max = 0
                     self._heart.send(Worn())
         finally:

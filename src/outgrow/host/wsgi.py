@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from a2wsgi import WSGIMiddleware
 
+from outgrow.telemetry import LOOP_KEY
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -40,10 +42,11 @@ class _TimedBody:
         self.begun = begun
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self.body)
-
-    def close(self) -> None:
+        yield from self.body
+        # Before the response ends, not in `close`, which comes after: then it is counted already.
         scope = self.environ.get("asgi.scope")
         if scope is not None:
-            scope["outgrow.loop_ns"] = time.thread_time_ns() - self.begun
+            scope[LOOP_KEY] = time.thread_time_ns() - self.begun
+
+    def close(self) -> None:
         getattr(self.body, "close", lambda: None)()

@@ -1,18 +1,22 @@
 """What happened: recorded in the worker, summed over workers, read as windows of seconds."""
 
 from outgrow.telemetry.busy import BusyMeter, resident_bytes
-from outgrow.telemetry.calls import CallCounter, CountedApp, RouteTotals
+from outgrow.telemetry.calls import CallCounter, CountedWebSockets, RouteTotals
 from outgrow.telemetry.routes import watch_frameworks
+from outgrow.telemetry.steps import LOOP_KEY, Steps, metered
 from outgrow.telemetry.window import WINDOW_SECONDS, RouteWindow, Window
 
 __all__ = [
+    "LOOP_KEY",
     "WINDOW_SECONDS",
     "BusyMeter",
     "CallCounter",
-    "CountedApp",
+    "CountedWebSockets",
     "RouteTotals",
     "RouteWindow",
+    "Steps",
     "Window",
+    "metered",
     "resident_bytes",
     "watch_frameworks",
 ]

@@ -1,7 +1,7 @@
 """Every request counted: by route, with errors, latency and time on the event loop.
 
-`CountedApp` wraps an ASGI app. What it keeps are totals that only grow, so a window is the
-difference of two snapshots, and a lost snapshot costs resolution but never a count.
+What is kept are totals that only grow, so a window is the difference of two snapshots, and a lost
+snapshot costs resolution but never a count. A request pays for a look-up and some additions.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from outgrow.telemetry.histogram import bucket_of
-from outgrow.telemetry.routes import route_of
-from outgrow.telemetry.steps import Steps
+from outgrow.telemetry.routes import ROUTE_KEY, route_of
+from outgrow.telemetry.steps import LOOP_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROUTES_MAX = 256
 OTHER_ROUTE = "(other)"
-_METERED_ONE_IN = 8
+_KNOWN_MAX = 4096
 
 
 class RouteTotals(msgspec.Struct):
@@ -36,9 +36,11 @@ class RouteTotals(msgspec.Struct):
         method: HTTP method, or WEBSOCKET.
         route: Template such as `/items/{id}`.
         calls: Requests that ended.
-        errors: Of these, how many ended with a status of 500 or more or an exception.
+        errors: Of these, how many ended with a status of 500 or more.
+        cut_off: Of these, how many ended without a whole response: the client left, the app failed
+            in the middle, or a drain ended it.
         duration_ns: Sum of the time from complete headers to the last byte of the response.
-        metered: Requests whose steps on the event loop were timed (one in eight).
+        metered: Requests whose steps on the event loop were timed.
         loop_ns: Sum of these steps; for a WSGI app, CPU time of its threads.
         buckets: Requests by bucket of their duration, see `histogram`.
     """
@@ -47,6 +49,7 @@ class RouteTotals(msgspec.Struct):
     route: str
     calls: int = 0
     errors: int = 0
+    cut_off: int = 0
     duration_ns: int = 0
     metered: int = 0
     loop_ns: int = 0
@@ -54,15 +57,73 @@ class RouteTotals(msgspec.Struct):
 
 
 class CallCounter:
-    """The totals of one worker."""
+    """The totals of one worker.
+
+    Attributes:
+        routes: Totals by method and template; at most 256, then `(other)`.
+    """
 
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], RouteTotals] = {}
-        self.started = 0
-        self.in_flight = 0
+        # By what identifies a route most cheaply. Holds the objects too, or their ids could recur.
+        self._known: dict[tuple[object, str, bool], tuple[RouteTotals, object]] = {}
 
-    def totals_for(self, method: str, route: str) -> RouteTotals:
-        """The totals of this route; past 256 routes, those of `(other)`."""
+    def ended(self, scope: Scope, method: str, status: int, duration_ns: int) -> None:
+        """Count one request that ended.
+
+        Args:
+            scope: Its ASGI scope, as the app left it.
+            method: Its HTTP method, or WEBSOCKET.
+            status: Its HTTP status; 0 where it got no whole response.
+            duration_ns: From complete headers to the last byte.
+        """
+        route: Any = scope.get("route")
+        if route is None:
+            key = (scope.get(ROUTE_KEY) or scope["path"], method, status == 404)
+        else:
+            included: Any = scope.get("fastapi")
+            context = included.get("effective_route_context") if included else None
+            key = (id(context or route), method, False)
+        known = self._known.get(key)
+        if known is None:
+            known = self._meet(key, scope, method, status, route)
+        totals = known[0]
+        totals.calls += 1
+        totals.duration_ns += duration_ns
+        if status >= 500:
+            totals.errors += 1
+        elif status == 0:
+            totals.cut_off += 1
+        bucket = bucket_of(duration_ns)
+        buckets = totals.buckets
+        buckets[bucket] = buckets.get(bucket, 0) + 1
+        loop = scope.get(LOOP_KEY)
+        if loop is not None:
+            totals.metered += 1
+            totals.loop_ns += loop if type(loop) is int else loop.total_ns
+
+    @property
+    def calls(self) -> int:
+        """Requests that ended, over all routes."""
+        return sum(totals.calls for totals in list(self.routes.values()))
+
+    def _meet(
+        self,
+        key: tuple[object, str, bool],
+        scope: Scope,
+        method: str,
+        status: int,
+        route: object,
+    ) -> tuple[RouteTotals, object]:
+        """Find the totals of a route seen for the first time, and remember the way to them."""
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        kept = (route, scope.get("fastapi", {}).get("effective_route_context"))
+        known = (self._totals_of(method, route_of(scope, status)), kept)
+        self._known[key] = known
+        return known
+
+    def _totals_of(self, method: str, route: str) -> RouteTotals:
         totals = self.routes.get((method, route))
         if totals is None:
             if len(self.routes) >= ROUTES_MAX:
@@ -70,31 +131,13 @@ class CallCounter:
             totals = self.routes.setdefault((method, route), RouteTotals(method, route))
         return totals
 
-    def record(self, scope: Scope, status: int, duration_ns: int, loop_ns: int | None) -> None:
-        """Count one request that ended.
 
-        Args:
-            scope: Its ASGI scope, as the app left it.
-            status: Its HTTP status; 500 where none was sent.
-            duration_ns: From complete headers to the last byte.
-            loop_ns: Its time on the event loop, where that was metered.
-        """
-        method = scope["method"] if scope["type"] == "http" else "WEBSOCKET"
-        totals = self.totals_for(method, route_of(scope, status))
-        totals.calls += 1
-        totals.duration_ns += duration_ns
-        if status >= 500:
-            totals.errors += 1
-        bucket = bucket_of(duration_ns)
-        buckets = totals.buckets
-        buckets[bucket] = buckets.get(bucket, 0) + 1
-        if loop_ns is not None:
-            totals.metered += 1
-            totals.loop_ns += loop_ns
+class CountedWebSockets:
+    """An ASGI app that counts the WebSockets to the app it wraps, and changes nothing else.
 
-
-class CountedApp:
-    """An ASGI app that counts the requests to the app it wraps, and changes nothing else."""
+    HTTP requests are counted by the protocol, which is cheaper. A WebSocket counts when it closes,
+    with the status 101 where it was accepted; its duration is how long it was open.
+    """
 
     def __init__(self, app: App, counter: CallCounter) -> None:
         self.app = app
@@ -102,46 +145,22 @@ class CountedApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on; count it when it ends."""
-        if scope["type"] == "lifespan":
+        if scope["type"] != "websocket":
             return await self.app(scope, receive, send)
-        counter = self.counter
-        counter.started += 1
-        counter.in_flight += 1
-        steps = Steps() if counter.started % _METERED_ONE_IN == 0 else None
-        status = 500
-        ended = 0
         begun = perf_counter_ns()
+        status = 403
 
-        # Not a coroutine: the one that `send` makes is awaited directly, which saves a frame.
-        def counted_send(message: Message) -> Awaitable[None]:
-            nonlocal status, ended
-            kind = message["type"]
-            if kind == "http.response.body":
-                # Background work of the app may follow; the client's wait is over here.
-                if not message.get("more_body"):
-                    ended = perf_counter_ns()
-            elif kind == "http.response.start":
-                status = message["status"]
-            elif kind == "websocket.accept":
+        def noting_send(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "websocket.accept":
                 status = 101
-            elif kind == "websocket.close" and status == 500:
-                status = 403
             return send(message)
 
         try:
-            if steps is None:
-                await self.app(scope, receive, counted_send)
-            else:
-                await steps.of(self.app(scope, receive, counted_send))
-        except BaseException:
+            await self.app(scope, receive, noting_send)
+        except Exception:
             status = 500
             raise
         finally:
-            counter.in_flight -= 1
-            counter.record(
-                scope,
-                status,
-                (ended or perf_counter_ns()) - begun,
-                steps.total_ns if steps is not None else scope.get("outgrow.loop_ns"),
-            )
+            self.counter.ended(scope, "WEBSOCKET", status, perf_counter_ns() - begun)
         return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-_ROUTE_KEY = "outgrow.route"
+ROUTE_KEY = "outgrow.route"
 _NOT_FOUND = "(not found)"
 _SEGMENTS_MAX = 8
 _IDENTIFIER = re.compile(r"\d|^[0-9a-fA-F-]{8,}$|^.{33,}$|%|[=@:,]")
@@ -29,7 +29,7 @@ def route_of(scope: MutableMapping[str, Any], status: int = 200) -> str:
         status: The response's status: an unknown path that was not found has no route, or each
             wrong guess of a stranger would become one.
     """
-    noted = scope.get(_ROUTE_KEY)
+    noted = scope.get(ROUTE_KEY)
     if noted is not None:
         return noted
     route = scope.get("route")
@@ -82,7 +82,7 @@ def _watch_django(handler: Any) -> None:
         match = resolve(self, request)
         scope = getattr(request, "scope", None) or request.META.get("asgi.scope")
         if scope is not None:
-            scope[_ROUTE_KEY] = "/" + match.route
+            scope[ROUTE_KEY] = "/" + match.route
         return match
 
     setattr(resolve_and_note, "is_watched", True)  # noqa: B010
@@ -94,7 +94,7 @@ def _watch_flask(flask: Any) -> None:
         rule = flask.request.url_rule
         scope = flask.request.environ.get("asgi.scope")
         if rule is not None and scope is not None:
-            scope[_ROUTE_KEY] = rule.rule
+            scope[ROUTE_KEY] = rule.rule
 
     # The signal holds its receivers weakly; the module keeps this one alive.
     global _note_flask  # noqa: PLW0603

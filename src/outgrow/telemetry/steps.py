@@ -6,7 +6,21 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Generator
+    from collections.abc import Awaitable, Callable, Generator
+
+
+# In the scope of a metered request: its steps, or their sum where something else measured it.
+LOOP_KEY = "outgrow.loop"
+
+
+def metered(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """The same ASGI app, which notes in the scope of each call how long it ran."""
+
+    def metered_app(scope: Any, receive: Any, send: Any) -> Steps:
+        steps = scope[LOOP_KEY] = Steps(app(scope, receive, send))
+        return steps
+
+    return metered_app
 
 
 class Steps:
@@ -14,36 +28,34 @@ class Steps:
 
     A step lasts from a resumption to the next wait. Tasks that the coroutine starts are not its
     steps. Costs about 0.3 µs a step.
-
-    Attributes:
-        total_ns: Wall time of all steps so far, in nanoseconds.
     """
 
-    __slots__ = ("_awaited", "total_ns")
+    __slots__ = ("_awaited", "_ended_ns", "_since")
 
-    def __init__(self) -> None:
-        self.total_ns = 0
-        self._awaited: Generator[Any, Any, Any] | None = None
+    def __init__(self, awaited: Awaitable[None]) -> None:
+        self._ended_ns = 0
+        self._since = 0
+        self._awaited = awaited.__await__()
 
-    def of(self, awaitable: Awaitable[None]) -> Steps:
-        """Await the result instead of the awaitable."""
-        self._awaited = awaitable.__await__()
-        return self
+    @property
+    def total_ns(self) -> int:
+        """Wall time of all steps so far, in nanoseconds, the present one included."""
+        return self._ended_ns + (perf_counter_ns() - self._since if self._since else 0)
 
     def __await__(self) -> Generator[Any, Any, None]:
         """Drive the coroutine as `await` does, with a clock around each step."""
         inner = self._awaited
-        assert inner is not None
         value: Any = None
         problem: BaseException | None = None
         while True:
-            begun = perf_counter_ns()
+            self._since = perf_counter_ns()
             try:
                 waits_for = inner.send(value) if problem is None else inner.throw(problem)
             except StopIteration:
                 return
             finally:
-                self.total_ns += perf_counter_ns() - begun
+                self._ended_ns += perf_counter_ns() - self._since
+                self._since = 0
             try:
                 value, problem = (yield waits_for), None
             except GeneratorExit:

@@ -1,0 +1,1 @@
+"""Apps to run with Outgrow, and the demo that runs one of them."""

@@ -1,0 +1,277 @@
+"""The shop under Outgrow, with traffic and its live status: `make demo`.
+
+    DEMO_SECONDS=30 make demo    ends by itself, with one measured sentence
+    DEMO_RATE=120 make demo      sends so many requests a second
+
+DEMO_PORT (8000) is the first port to try, DEMO_FOLDER (.outgrow/demo) holds all state; the shop
+starts fresh each time. Ctrl+C stops everything, a second one does not wait for open requests.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from examples.busiest import busiest
+from examples.children import Child, start
+from examples.exchange import Address, Exchange
+from examples.screen import Screen
+
+ROOT = Path(__file__).resolve().parents[1]
+APP = "examples.shop.api:app"
+WORKERS = "1:2"
+DEFAULT_RATE = "90"
+DEFAULT_PORT = "8000"
+DEFAULT_FOLDER = ROOT / ".outgrow" / "demo"
+PORTS_COUNT = 100
+START_SECONDS = 90.0
+SAY_SECONDS = 2.0
+LOOK_SECONDS = 1.0
+
+
+class DemoError(Exception):
+    """The demo cannot go on; the text says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Where this demo plays; `lock` keeps other demos away while it is open."""
+
+    port: int
+    folder: Path
+    lock: IO[bytes]
+
+    @property
+    def address(self) -> str:
+        """The shop's address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What `outgrow run` and the shop say."""
+        return self.folder / "run.log"
+
+    @property
+    def traffic_report(self) -> Path:
+        """What the traffic maker says at its end."""
+        return self.folder / "traffic.json"
+
+
+def say(text: str) -> None:
+    """Tell the person who watches."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Play the demo; 0 if something was measured, 1 if not."""
+    seconds = float(os.environ.get("DEMO_SECONDS") or "inf")
+    try:
+        return asyncio.run(_play(seconds))
+    except DemoError as error:
+        sys.stderr.write(f"The demo stopped: {error}\n")
+        return 1
+
+
+async def _play(seconds: float) -> int:
+    stopped = asyncio.Event()
+    stage = _stage()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stage.lock)
+        shop = await stack.enter_async_context(_shop(stage))
+        _stop_on_signals(stopped, shop)
+        control = Exchange(address=Address(unix_path=str(stage.folder / "control.sock")))
+        stack.push_async_callback(control.close)
+        if not await _ready(stage, shop, control, stopped):
+            say("Stopped before the shop was ready; nothing was measured.")
+            return 1
+        _introduce(stage, seconds)
+        await stack.enter_async_context(_traffic(stage))
+        last = await _watch(stage, shop, control, seconds=seconds, stopped=stopped)
+        say("Stopping the traffic and the shop ...")
+    return _conclude(stage, last)
+
+
+def _stop_on_signals(stopped: asyncio.Event, shop: Child) -> None:
+    def stop() -> None:
+        if stopped.is_set() and not shop.ended:
+            shop.process.terminate()  # the second signal: stop at once
+        stopped.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+
+
+def _stage() -> Stage:
+    """The first port that is free, with a folder that no other demo uses."""
+    first = int(os.environ.get("DEMO_PORT") or DEFAULT_PORT)
+    top = os.environ.get("DEMO_FOLDER") or DEFAULT_FOLDER
+    for port in range(first, first + PORTS_COUNT):
+        place = str(Path(f"{top}{'' if port == first else f'-{port}'}").resolve())
+        # The shorter way there, as the path of a Unix socket may have 107 characters only.
+        folder = Path(min(place, os.path.relpath(place), key=len))
+        if not _is_free(port) or not (lock := _locked(folder)):
+            continue
+        if port != first:
+            say(f"Port {first} or its folder is taken: using {port}.")
+        for old in ("shop.db", "shop.db-wal", "shop.db-shm", "run.log", "traffic.json"):
+            (folder / old).unlink(missing_ok=True)
+        return Stage(port=port, folder=folder, lock=lock)
+    raise DemoError(f"no port from {first} to {first + PORTS_COUNT - 1} is free")
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("ab") as supervisor_lock:
+        if not _locks(supervisor_lock):
+            return None  # `outgrow run` of a killed demo is still stopping
+    lock = (folder / "demo.lock").open("ab")
+    if _locks(lock):
+        return lock
+    lock.close()
+    return None
+
+
+def _locks(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+@asynccontextmanager
+async def _shop(stage: Stage) -> AsyncGenerator[Child]:
+    words = [sys.executable, "-m", "outgrow", "run", APP, "--port", str(stage.port)]
+    words += ["--workers", WORKERS, "--folder", str(stage.folder.resolve()), "--no-access-log"]
+    database = str((stage.folder / "shop.db").resolve())
+    with stage.log.open("wb") as output:
+        child = await start(
+            *words, output=output, folder=ROOT, environment={"SHOP_DATABASE": database}
+        )
+    try:
+        yield child
+    finally:
+        await child.stop()
+
+
+@asynccontextmanager
+async def _traffic(stage: Stage) -> AsyncGenerator[Child]:
+    words = [sys.executable, "-m", "examples.traffic", stage.address, "--seconds", "0", "--json"]
+    words += ["--rate", os.environ.get("DEMO_RATE") or DEFAULT_RATE]
+    with stage.traffic_report.open("wb") as output:
+        child = await start(*words, output=output, folder=ROOT)
+    try:
+        yield child
+    finally:
+        await child.stop()
+
+
+async def _ready(stage: Stage, shop: Child, control: Exchange, stopped: asyncio.Event) -> bool:
+    """Wait until a worker is ready; False if someone stopped the demo meanwhile."""
+    started = said = time.monotonic()
+    while not stopped.is_set():
+        _still_running(stage, shop)
+        status = await _look(control)
+        if status and any(worker["state"] == "ready" for worker in status["workers"]):
+            return True
+        now = time.monotonic()
+        if now - started > START_SECONDS:
+            raise DemoError(f"the shop was not ready after {START_SECONDS:g} s; see {stage.log}")
+        if now - said >= SAY_SECONDS:
+            said = now
+            say(f"Waiting for the shop's first worker, {now - started:.0f} s so far ...")
+        await _pause(stopped, 0.1)
+    return False
+
+
+async def _watch(
+    stage: Stage, shop: Child, control: Exchange, *, seconds: float, stopped: asyncio.Event
+) -> dict[str, Any] | None:
+    """Show the status until the time is over; returns the last one seen."""
+    last: dict[str, Any] | None = None
+    end = time.monotonic() + seconds
+    with Screen(sys.stdout) as screen:
+        while not stopped.is_set() and time.monotonic() < end:
+            await _pause(stopped, min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
+            _still_running(stage, shop)
+            if status := await _look(control):
+                last = status
+                screen.show(status)
+    return last
+
+
+def _still_running(stage: Stage, shop: Child) -> None:
+    if shop.ended:
+        words = stage.log.read_text(errors="replace").splitlines()[-15:]
+        raise DemoError("`outgrow run` ended. Its last words:\n\n" + "\n".join(words))
+
+
+async def _look(control: Exchange) -> dict[str, Any] | None:
+    try:
+        answer = await control.ask("GET", "/status")
+    except OSError:
+        return None
+    return json.loads(answer.body) if answer.status == 200 else None
+
+
+async def _pause(stopped: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopped.wait(), seconds)
+    except TimeoutError:
+        return
+
+
+def _introduce(stage: Stage, seconds: float) -> None:
+    how_long = "until Ctrl+C" if seconds == float("inf") else f"for {seconds:g} s"
+    say(f"""
+  The shop    {stage.address}
+  Its API     {stage.address}/docs
+  Status      outgrow status --watch --folder {stage.folder}
+  Scale it    outgrow apply --workers 2 --folder {stage.folder}
+  Its words   outgrow logs --follow --folder {stage.folder}
+
+Sending {os.environ.get("DEMO_RATE") or DEFAULT_RATE} requests a second {how_long}.
+""")
+
+
+def _conclude(stage: Stage, last: dict[str, Any] | None) -> int:
+    sentence = busiest(last) if last else ""
+    try:
+        report = json.loads(stage.traffic_report.read_text())
+    except (OSError, ValueError):
+        say("The traffic maker left no report.")
+    else:
+        say(
+            f"Traffic: {report['answered_count']} answers in {report['seconds']} s, "
+            f"{report['errors_count']} failed, p99 {report['latency']['p99_ms']:g} ms "
+            f"from the intended start."
+        )
+    if not sentence:
+        say("Nothing was measured: no worker reported a request that cost it time.")
+        return 1
+    say(sentence)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

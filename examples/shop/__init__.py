@@ -1,0 +1,1 @@
+"""A small tea and kitchen shop: an ordinary FastAPI app on SQLAlchemy and SQLite."""

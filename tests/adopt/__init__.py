@@ -1,0 +1,1 @@
+"""Apps as their users have them, under Outgrow and under uvicorn: both must behave alike."""

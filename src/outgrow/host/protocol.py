@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from outgrow.model import Settings
     from outgrow.telemetry import CallCounter
 
-_METERED_ONE_IN = 16
+_METERED_ONE_IN = 8
 _REASONS = {
     408: "Request Timeout",
     413: "Content Too Large",
@@ -38,6 +38,7 @@ class EdgeState:
         app: Serves the requests.
         metered_app: The same, its steps on the event loop timed.
         counter: Counts them.
+        heads: Requests whose first bytes came; every eighth is metered.
         now_seconds: Time of the last tick, on the loop's clock; cheaper than asking it.
     """
 
@@ -46,6 +47,7 @@ class EdgeState:
         self.app = app
         self.metered_app = metered(app)
         self.counter = counter
+        self.heads = 0
         self.now_seconds = 0.0
 
 
@@ -81,7 +83,6 @@ class EdgeProtocol(HttpToolsProtocol):
         self.read_at = state.now_seconds
         self.begun_ns = 0
         self.head_bytes = 0
-        self._chunks = 0
         self.body_bytes = 0
         self._head: tuple[object, float] | None = (None, state.now_seconds)
         self._unread: tuple[int, float] = (0, 0.0)
@@ -100,8 +101,8 @@ class EdgeProtocol(HttpToolsProtocol):
         request = self.cycle
         if request is None or request.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
             self.begun_ns = perf_counter_ns()
-            self._chunks += 1
-            self.app = edge.app if self._chunks % _METERED_ONE_IN else edge.metered_app
+            self.app = edge.app if edge.heads % _METERED_ONE_IN else edge.metered_app
+            edge.heads += 1
             self.head_bytes += len(data)
             if self.head_bytes > edge.settings.header_bytes_max:
                 return self._received_much(data)

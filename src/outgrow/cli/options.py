@@ -44,7 +44,7 @@ def _parameter(field: dataclasses.Field[Any], kind: Any) -> inspect.Parameter:
     text = f"{field.metadata['help'][0].upper()}{field.metadata['help'][1:]}{_default(field)}."
     plain = bool if kind is bool else (list[str] if kind == tuple[str, ...] else str)
     if field.name == "app":
-        option: Any = typer.Argument(help=text, metavar="[APP]", show_default=False)
+        option: Any = typer.Argument(help=text, metavar="APP", show_default=False)
     else:
         flag = "--" + field.name.replace("_", "-")
         names = f"{flag}/--no-{flag[2:]}" if kind is bool else flag

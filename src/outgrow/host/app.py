@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 import sys
@@ -164,26 +165,29 @@ def interface_of(app: Any) -> Interface | None:
     """
     names = _needed(app)
     if names is None:
-        return "asgi3" if inspect.iscoroutinefunction(_called(app)) else None
+        return "asgi3" if _is_async(app) else None
     if len(names) == 3:
-        is_async = inspect.iscoroutinefunction(_called(app)) or hasattr(app, "__await__")
-        return "asgi3" if is_async or names[0] == "scope" else None
+        return "asgi3" if _is_async(app) or names[0] == "scope" else None
     if len(names) == 2:
         return "wsgi" if "env" in names[0] or "start" in names[1] else None
     return "asgi2" if names == ["scope"] else None
 
 
-def _called(app: Any) -> Any:
-    """The function that runs when the app is called."""
-    if inspect.isclass(app) or inspect.isroutine(app):
-        return app
-    return getattr(app, "__call__", app)  # noqa: B004
+def _is_async(app: Any) -> bool:
+    """Whether calling the app gives something to await."""
+    while isinstance(app, functools.partial):
+        app = cast("Any", app).func
+    if inspect.isclass(app):
+        return hasattr(app, "__await__")
+    return inspect.iscoroutinefunction(app) or inspect.iscoroutinefunction(
+        getattr(app, "__call__", None)  # noqa: B004
+    )
 
 
 def _needed(app: Any) -> list[str] | None:
     """Names of the arguments that the app needs; None where it takes any number."""
     try:
-        parameters = inspect.signature(_called(app)).parameters.values()
+        parameters = inspect.signature(app).parameters.values()
     except (TypeError, ValueError):
         return None
     needed = [

@@ -72,7 +72,7 @@ class ForkWatch:
     def culprits(self) -> list[str]:
         """What forbids to fork, each in words; empty where nothing does."""
         if not hasattr(os, "fork") or not _THREADS.is_dir():
-            return ["this system has no /proc to look into"]
+            return ["a system whose /proc cannot be read"]
         return list(dict.fromkeys([*self._threads(), *self._connections()]))
 
     def _threads(self) -> list[str]:

@@ -38,6 +38,7 @@ from outgrow.placement.crew import (
     start_process,
 )
 from outgrow.placement.judge import judge
+from outgrow.placement.leftovers import clear_live_gauges
 from outgrow.placement.nurseries import Nurseries
 from outgrow.placement.patience import Patience
 from outgrow.placement.scale import Scaler
@@ -132,9 +133,9 @@ class Fleet:
         self._waited_said_at = self._loop.time()
         return self.change
 
-    def resize(self, replicas: Replicas) -> None:
-        """Have so many workers from now on."""
-        self.scaler = Scaler(replicas, self.scaler.busy_percent)
+    def resize(self, replicas: Replicas, busy_percent: float | None = None) -> None:
+        """Have so many workers from now on, and scale them to this busy share where it is given."""
+        self.scaler = Scaler(replicas, busy_percent or self.scaler.busy_percent)
         self.wanted = min(max(self.wanted, replicas.min), replicas.max)
         self._make_sockets()
         self.settle()
@@ -301,6 +302,7 @@ class Fleet:
         self._loop.remove_reader(worker.channel.fileno())
         worker.channel.close()
         self.window.forget(worker.key)
+        clear_live_gauges(worker.pid)
         if self.is_stopping or worker.drain_at:
             return
         served = now - worker.ready_at if worker.ready_at else 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Protocol
 
 from outgrow.errors import StartupTimeoutError, WorkerDiedError
@@ -92,7 +93,7 @@ class Nurseries:
         if not culprits:
             return
         self.close(load)
-        if load.begin.settings.fork == "auto":
+        if load.begin.settings.fork == "auto" and sys.platform == "linux":
             self._say(
                 f"workers cannot be forked, since importing the app left {'; '.join(culprits)}. "
                 "Each worker imports it for itself, which costs time and memory"

@@ -105,14 +105,23 @@ class Supervisor:
         watching = asyncio.ensure_future(self._reload_on_change())
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            await asyncio.wait({stopping, self.fleet.fatal}, return_when=asyncio.FIRST_COMPLETED)
-            if self.fleet.fatal.done():
-                raise self.fleet.fatal.result()
+            while not self._stopping.is_set():
+                ended = {stopping, self.fleet.fatal}
+                await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+                if self.fleet.fatal.done():
+                    self._could_not_start(self.fleet.fatal.result())
             await self._stop()
         finally:
             for task in (ticking, watching, stopping):
                 task.cancel()
         return 0
+
+    def _could_not_start(self, problem: OutgrowError) -> None:
+        """Give up, unless somebody is at work on the app."""
+        if self._watch is None:
+            raise problem
+        self.say(f"{problem}\n\nnothing serves yet; waiting for a change of the app's files")
+        self.fleet.fatal = asyncio.get_running_loop().create_future()
 
     async def _tick(self) -> None:
         was_serving = False
@@ -177,8 +186,9 @@ class Supervisor:
         for name in fixed:
             if getattr(settings, name) != getattr(self.settings, name):
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
-        if settings.workers != self.settings.workers:
-            self.fleet.resize(settings.workers)
+        scale = (settings.workers, settings.busy_percent)
+        if scale != (self.settings.workers, self.settings.busy_percent):
+            self.fleet.resize(*scale)
         self.settings = settings
         change = self.fleet.load(settings)
         self.say(f"version {change.target.version} is loading")
@@ -194,7 +204,8 @@ class Supervisor:
         try:
             self.fleet.say(await self._change(None, reload=True))
         except OutgrowError as problem:
-            self.fleet.say(f"the reload failed, the version before serves on\n{problem}")
+            if self.fleet.in_service is not None:
+                self.fleet.say(f"the reload failed, the version before serves on\n{problem}")
 
     async def _reload_on_change(self) -> None:
         if self._watch is None:
@@ -209,15 +220,15 @@ class Supervisor:
     # Signals and the end.
 
     def _catch_signals(self, loop: asyncio.AbstractEventLoop) -> None:
-        loop.add_signal_handler(signal.SIGTERM, self._asked_to_stop)
-        loop.add_signal_handler(signal.SIGINT, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGTERM, self._asked_to_stop, AGAIN_SECONDS)
+        loop.add_signal_handler(signal.SIGINT, self._asked_to_stop, 0.0)
         loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
         loop.add_signal_handler(signal.SIGCHLD, self._reap)
 
-    def _asked_to_stop(self) -> None:
+    def _asked_to_stop(self, again_seconds: float) -> None:
         now = asyncio.get_running_loop().time()
-        # A service manager may signal the process and its group: that is one wish, not two.
-        if self._stopping.is_set() and now - self._stop_asked_at < AGAIN_SECONDS:
+        # Some programs send SIGTERM to the process and to its group: that is one wish, not two.
+        if self._stopping.is_set() and now - self._stop_asked_at < again_seconds:
             return
         is_again, self._stop_asked_at = self._stopping.is_set(), now
         self._stopping.set()

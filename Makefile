@@ -1,0 +1,59 @@
+# Every target sets up its own .venv: a fresh machine needs Python 3.11 or newer, and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/python -m
+READY := .venv/.ready
+PYTEST := $(RUN) pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all check format bench faults docs clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+
+setup: $(READY) ## set up .venv with everything that development needs
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Outgrow needs Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up .venv ..."
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+	@$(RUN) pip install -qq --disable-pip-version-check --constraint constraints.txt pip
+	@$(RUN) pip install -qq --constraint constraints.txt --group dev --editable '.[all]'
+	@touch $(READY)
+
+demo: $(READY) ## run the example shop under load; DEMO_SECONDS=30 ends by itself
+	@$(RUN) examples.demo
+
+test: $(READY) ## the tests, except slow ones and those that need a browser
+	@$(PYTEST) -m "not slow and not browser"
+
+test-all: $(READY) ## every test
+	@$(PYTEST)
+
+check: $(READY) ## lint, format, types, layers and tidiness; under a minute
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+	@$(RUN) pyright --warnings --pythonpath $(BIN)/python
+	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-cache --no-logo
+	@$(PYTEST) tests/tidy
+
+format: $(READY) ## let ruff mend what it can
+	@$(RUN) ruff check --fix
+	@$(RUN) ruff format
+
+bench: $(READY) ## measure against uvicorn, gunicorn and granian
+	@$(RUN) benchmarks
+
+faults: $(READY) ## the long form of the fault tests, with the ledger
+	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600
+
+docs: $(READY) ## write docs/reference and docs/errors from the code
+	@$(RUN) scripts.docs
+
+clean: ## remove .venv, caches and built files
+	@rm -rf .venv build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

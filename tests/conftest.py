@@ -1,0 +1,55 @@
+"""What holds for every test: a clean environment, and no process left behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FOREIGN_SETTINGS = ("FORWARDED_ALLOW_IPS", "PORT", "WEB_CONCURRENCY")
+LAST_WAIT_SECONDS = 5.0
+
+settings.register_profile("outgrow", deadline=None, derandomize=True)
+settings.load_profile("outgrow")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of whoever runs the tests sets nothing."""
+    for name in list(os.environ):
+        own = name.startswith("OUTGROW_") and name not in ("OUTGROW_FAULTS", "OUTGROW_CI_MARK")
+        if own or name in FOREIGN_SETTINGS:
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_process_left_behind() -> Iterator[None]:
+    """After the last test, every process that the tests started is gone."""
+    before = _children()
+    yield
+    end = time.monotonic() + LAST_WAIT_SECONDS
+    while (left := _children().keys() - before.keys()) and time.monotonic() < end:
+        time.sleep(0.05)
+    named = [f"{pid} {command}" for pid, command in _children().items() if pid in left]
+    assert not named, "the tests left processes behind:\n" + "\n".join(named)
+
+
+def _children() -> dict[int, str]:
+    """The live child processes of this one, with their commands; empty where there is no /proc."""
+    found: dict[int, str] = {}
+    for task in Path("/proc/self/task").glob("*/children"):
+        for word in task.read_text().split():
+            try:
+                command = Path(f"/proc/{word}/cmdline").read_text().replace("\0", " ").strip()
+            except OSError:
+                continue
+            if command:  # a zombie has none
+                found[int(word)] = command
+    return found

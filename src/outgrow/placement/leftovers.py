@@ -13,9 +13,7 @@ def clear_live_gauges(pid: int) -> None:
     Prometheus' client for Python keeps a file for each process there, and asks whoever runs the
     processes to remove those of its `live` gauges; counters and histograms stay, so sums hold.
     """
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR") or os.environ.get(
-        "prometheus_multiproc_dir"
-    )
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if not folder or not pid:
         return
     for file in Path(folder).glob(f"gauge_live*_{pid}.db"):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from outgrow.model import Settings
 
 TICK_SECONDS = 0.1
+CUT_OFF_SECONDS = 1.0
 _SWEEP_TICKS = 5
 _logger = logging.getLogger("uvicorn.error")
 
@@ -149,9 +150,12 @@ class Edge:
                 connection.leave(closes_idle=closes_idle)
             elif closes_idle:
                 connection.shutdown()
-        if not await self._empties_within(seconds):
-            self._cut_off()
-            await self._empties_within(1.0)
+        if await self._empties_within(seconds):
+            return
+        self._cut_off()
+        if not await self._empties_within(CUT_OFF_SECONDS):
+            for connection in list(self._server.server_state.connections):
+                connection.transport.abort()
 
     async def _empties_within(self, seconds: float) -> bool:
         loop = asyncio.get_running_loop()
@@ -164,14 +168,12 @@ class Edge:
         return True
 
     def _cut_off(self) -> None:
+        """Cancel what still runs: a request without a response gets a 500, others are cut off."""
         state = self._server.server_state
-        count = len(state.tasks)
-        if count:
-            _logger.warning("%d requests were cut off: the time to drain is over", count)
+        if state.tasks:
+            _logger.warning("cut off %d requests: the time to drain is over", len(state.tasks))
         for connection in list(state.connections):
-            if isinstance(connection, EdgeProtocol):
-                connection.transport.close()
-            else:
+            if not isinstance(connection, EdgeProtocol):
                 connection.shutdown()
         for task in list(state.tasks):
             task.cancel(msg="the worker's time to drain is over")

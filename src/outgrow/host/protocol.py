@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from outgrow.telemetry import metered
+from outgrow.telemetry import LOOP_KEY, Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +36,14 @@ class EdgeState:
     Attributes:
         settings: The limits.
         app: Serves the requests.
-        metered_app: The same, its steps on the event loop timed.
         counter: Counts them.
-        heads: Requests whose first bytes came; every eighth is metered.
+        heads: Requests whose headers came; every eighth is metered.
         now_seconds: Time of the last tick, on the loop's clock; cheaper than asking it.
     """
 
     def __init__(self, settings: Settings, app: Callable[..., Any], counter: CallCounter) -> None:
         self.settings = settings
         self.app = app
-        self.metered_app = metered(app)
         self.counter = counter
         self.heads = 0
         self.now_seconds = 0.0
@@ -54,8 +52,10 @@ class EdgeState:
 class EdgeRequest(RequestResponseCycle):
     """One request and its response, counted when the response ends."""
 
+    begun_ns = 0
     status = 0
     is_counted = False
+    steps: Steps | None = None
 
     # No coroutine: what uvicorn's own makes is awaited directly, which saves a frame.
     def send(self, message: Any) -> Any:
@@ -81,7 +81,6 @@ class EdgeProtocol(HttpToolsProtocol):
         self.edge = state
         self.app = state.app
         self.read_at = state.now_seconds
-        self.begun_ns = 0
         self.head_bytes = 0
         self.body_bytes = 0
         self._head: tuple[object, float] | None = (None, state.now_seconds)
@@ -98,36 +97,51 @@ class EdgeProtocol(HttpToolsProtocol):
         """Parse what came; refuse a head that grows past its limit."""
         edge = self.edge
         self.read_at = edge.now_seconds
-        request = self.cycle
-        if request is None or request.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
-            self.begun_ns = perf_counter_ns()
-            self.app = edge.app if edge.heads % _METERED_ONE_IN else edge.metered_app
-            edge.heads += 1
-            self.head_bytes += len(data)
-            if self.head_bytes > edge.settings.header_bytes_max:
-                return self._received_much(data)
-            HttpToolsProtocol.data_received(self, data)
-            if self.cycle is not request:
-                self.head_bytes = 0
+        if self.head_bytes + len(data) > edge.settings.header_bytes_max:
+            self._received_much(data)
         else:
             HttpToolsProtocol.data_received(self, data)
-        return None
-
-    def count(self, request: EdgeRequest, status: int) -> None:
-        """Count a request that ended; a status of 0 means that it was cut off."""
-        edge = self.edge
-        scope: Any = request.scope
-        edge.counter.ended(scope, scope["method"], status, perf_counter_ns() - self.begun_ns)
+        request = self.cycle
+        # uvicorn makes a scope when a request begins, and gives it to the request when its head is
+        # complete: if the two differ, the end of a head is missing.
+        if request is None or request.scope is not self.scope:  # pyright: ignore[reportUnnecessaryComparison]
+            self.head_bytes += len(data)
+            if self.head_bytes > edge.settings.header_bytes_max:
+                self.refuse(431)
+        else:
+            self.head_bytes = 0
 
     def _received_much(self, data: bytes) -> None:
         """Parse more bytes than a head may have; most of them may be a body."""
-        before = self._request
-        self.app = _guarding_head(self.edge)
+        served, self.app = self.app, _guarding_head(self.edge)
         super().data_received(data)
-        if self._request is before:
-            self.refuse(431)
-        else:
-            self.head_bytes = 0
+        self.app = served
+
+    def on_headers_complete(self) -> None:
+        """Start the app on the request; meter every eighth."""
+        edge = self.edge
+        app, before = self.app, self.cycle
+        steps = None
+        edge.heads += 1
+        if edge.heads % _METERED_ONE_IN == 1:
+            steps = Steps()
+            self.app = steps.around(app)
+        HttpToolsProtocol.on_headers_complete(self)
+        self.app = app
+        request: Any = self.cycle
+        if request is not before:  # a WebSocket is no request
+            request.begun_ns = perf_counter_ns()
+            request.steps = steps
+            # Trailers, which come after the body, are no headers: the app has this list already.
+            self.headers = []
+
+    def count(self, request: EdgeRequest, status: int) -> None:
+        """Count a request that ended; a status of 0 means that it was cut off."""
+        scope: Any = request.scope
+        if request.steps is not None:
+            scope[LOOP_KEY] = request.steps.total_ns
+        duration_ns = perf_counter_ns() - request.begun_ns
+        self.edge.counter.ended(scope, scope["method"], status, duration_ns)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the request that this cut off, if any."""
@@ -147,14 +161,13 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._head_is_late(now):
             self.refuse(408, silently=self.head_bytes == 0)
         elif self._body_is_late(now):
-            self.refuse(408)
+            self.refuse(408, silently=self._request is None or self._request.response_complete)
         elif self._reader_is_asleep(now, settings.write_idle_seconds):
             self.transport.abort()
 
     def _head_is_late(self, now: float) -> bool:
         request = self._request
-        is_idle = self.timeout_keep_alive_task is not None
-        if is_idle or (request is not None and not request.response_complete):
+        if request is not None and request.scope is self.scope:
             self._head = None
             return False
         if self._head is None or self._head[0] is not request:
@@ -163,13 +176,13 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _body_is_late(self, now: float) -> bool:
         request = self._request
-        return (
-            request is not None
-            and request.more_body
-            and not request.response_complete
-            and not request.waiting_for_100_continue
-            and not self.flow.read_paused
-            and now - self.read_at > self.edge.settings.body_idle_seconds
+        if request is None or self.flow.read_paused or self.timeout_keep_alive_task is not None:
+            return False
+        if now - self.read_at <= self.edge.settings.body_idle_seconds:
+            return False
+        # The rest of a body may come after its response; then nobody waits but we.
+        return request.response_complete or (
+            request.more_body and not request.waiting_for_100_continue
         )
 
     def _reader_is_asleep(self, now: float, limit_seconds: float) -> bool:

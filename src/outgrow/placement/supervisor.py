@@ -249,6 +249,7 @@ class Supervisor:
     async def _stop(self) -> None:
         loop = asyncio.get_running_loop()
         self.fleet.stop()
+        self.listeners.close()  # so that whoever comes now is refused, rather than left waiting
         said_at = loop.time()
         give_up = said_at + self.settings.drain_seconds + STOP_GRACE_SECONDS
         while self.fleet.workers:

@@ -3,7 +3,7 @@
 from outgrow.telemetry.busy import BusyMeter, resident_bytes
 from outgrow.telemetry.calls import CallCounter, CountedWebSockets, RouteTotals
 from outgrow.telemetry.routes import watch_frameworks
-from outgrow.telemetry.steps import LOOP_KEY, Steps, metered
+from outgrow.telemetry.steps import LOOP_KEY, Steps
 from outgrow.telemetry.window import WINDOW_SECONDS, RouteWindow, Window
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "RouteWindow",
     "Steps",
     "Window",
-    "metered",
     "resident_bytes",
     "watch_frameworks",
 ]

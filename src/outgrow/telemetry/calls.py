@@ -97,10 +97,10 @@ class CallCounter:
         bucket = bucket_of(duration_ns)
         buckets = totals.buckets
         buckets[bucket] = buckets.get(bucket, 0) + 1
-        loop = scope.get(LOOP_KEY)
-        if loop is not None:
+        loop_ns = scope.get(LOOP_KEY)
+        if loop_ns is not None:
             totals.metered += 1
-            totals.loop_ns += loop if type(loop) is int else loop.total_ns
+            totals.loop_ns += loop_ns
 
     @property
     def calls(self) -> int:

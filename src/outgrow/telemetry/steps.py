@@ -9,18 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
 
-# In the scope of a metered request: its steps, or their sum where something else measured it.
+# In the scope of a request that was metered, once it has ended: nanoseconds.
 LOOP_KEY = "outgrow.loop"
-
-
-def metered(app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
-    """The same ASGI app, which notes in the scope of each call how long it ran."""
-
-    def metered_app(scope: Any, receive: Any, send: Any) -> Steps:
-        steps = scope[LOOP_KEY] = Steps(app(scope, receive, send))
-        return steps
-
-    return metered_app
 
 
 class Steps:
@@ -32,10 +22,21 @@ class Steps:
 
     __slots__ = ("_awaited", "_ended_ns", "_since")
 
-    def __init__(self, awaited: Awaitable[None]) -> None:
+    def __init__(self) -> None:
         self._ended_ns = 0
         self._since = 0
-        self._awaited = awaited.__await__()
+        self._awaited: Generator[Any, Any, Any] | None = None
+
+    def around(self, app: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        """The same ASGI app, whose next call is metered; later ones are not."""
+
+        def metered_app(*arguments: Any) -> Awaitable[None]:
+            if self._awaited is not None:
+                return app(*arguments)
+            self._awaited = app(*arguments).__await__()
+            return self
+
+        return metered_app
 
     @property
     def total_ns(self) -> int:
@@ -45,6 +46,7 @@ class Steps:
     def __await__(self) -> Generator[Any, Any, None]:
         """Drive the coroutine as `await` does, with a clock around each step."""
         inner = self._awaited
+        assert inner is not None
         value: Any = None
         problem: BaseException | None = None
         while True:

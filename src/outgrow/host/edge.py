@@ -143,6 +143,7 @@ class Edge:
         Streams and WebSockets may go on for `seconds`; then WebSockets are closed with 1012 and
         responses are cut off. Where idle connections are closed, WebSockets are closed at once.
         """
+        self.state.is_draining = True
         for number in list(self._listening):
             self.release(number)
         for connection in list(self._server.server_state.connections):

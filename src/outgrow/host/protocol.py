@@ -38,6 +38,7 @@ class EdgeState:
         app: Serves the requests.
         counter: Counts them.
         heads: Requests whose headers came; every eighth is metered.
+        is_draining: Each response from now on is the last of its connection.
         now_seconds: Time of the last tick, on the loop's clock; cheaper than asking it.
     """
 
@@ -46,6 +47,7 @@ class EdgeState:
         self.app = app
         self.counter = counter
         self.heads = 0
+        self.is_draining = False
         self.now_seconds = 0.0
 
 
@@ -132,6 +134,8 @@ class EdgeProtocol(HttpToolsProtocol):
         if request is not before:  # a WebSocket is no request
             request.begun_ns = perf_counter_ns()
             request.steps = steps
+            if edge.is_draining:
+                request.keep_alive = False
             # Trailers, which come after the body, are no headers: the app has this list already.
             self.headers = []
 
@@ -211,7 +215,6 @@ class EdgeProtocol(HttpToolsProtocol):
         An idle connection stays: its client may be sending a request this very moment, and would
         see it fail. It is closed where nobody could serve that request.
         """
-        self.__class__ = cast("Any", LeavingProtocol)
         request = self._request
         if request is not None and not request.response_complete:
             if not request.response_started or closes_idle:
@@ -249,17 +252,6 @@ class LimitedProtocol(EdgeProtocol):
             super().on_body(body)
         elif not self.transport.is_closing():
             self.refuse(413)
-
-
-class LeavingProtocol(LimitedProtocol):
-    """A connection of a worker that leaves: its next response is its last."""
-
-    def on_headers_complete(self) -> None:
-        """Start the app on the request, and close after it."""
-        super().on_headers_complete()
-        request = self._request
-        if request is not None:
-            request.keep_alive = False
 
 
 def protocol_for(settings: Settings) -> type[EdgeProtocol]:

@@ -59,6 +59,8 @@ class Pipes:
             return False
         onward = (1 if stream == "out" else 2) if self._passes_on else None
         self._book.passed(name, stream, chunk, onward)
+        if self._book.is_full:
+            self.breathe()
         return True
 
     def _close(self, descriptor: int) -> None:

@@ -61,6 +61,7 @@ class Supervisor:
         self._reread = reread
         self._watch = watch
         self._stop_asked_at = 0.0
+        self._had_terminal = sys.stdin.isatty()
         self._stopping = asyncio.Event()
         self._listeners_of_news: list[asyncio.Queue[str]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -195,6 +196,9 @@ class Supervisor:
         return change.done
 
     def _reload_by_signal(self) -> None:
+        if self._had_terminal and _terminal_is_gone():
+            self._asked_to_stop(0.0)  # the kernel sent it, since the terminal was closed
+            return
         self._keep(asyncio.ensure_future(self._reload("SIGHUP")))
 
     async def _reload(self, why: str) -> None:
@@ -296,6 +300,14 @@ async def _until(done: asyncio.Future[Any], news: asyncio.Queue[str]) -> AsyncIt
             hearing.cancel()
             return
         yield hearing.result()
+
+
+def _terminal_is_gone() -> bool:
+    try:
+        os.tcgetpgrp(sys.stdin.fileno())
+    except OSError:
+        return True
+    return False
 
 
 def _become_subreaper() -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from outgrow.errors import SettingError
+from outgrow.errors import AppMissingError, SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ def out_json(content: object) -> None:
 def fail(problem: OutgrowError) -> int:
     """Show an error; returns the exit code for it."""
     talk(str(problem))
-    return EXIT_MISUSE if isinstance(problem, SettingError) else EXIT_FAILED
+    return EXIT_MISUSE if isinstance(problem, SettingError | AppMissingError) else EXIT_FAILED
 
 
 def table(rows: Sequence[Mapping[str, str]], right: set[str]) -> list[str]:

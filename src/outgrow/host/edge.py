@@ -11,6 +11,7 @@ import asyncio
 import logging
 import ssl
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
@@ -57,6 +58,7 @@ class Edge:
             app = ProxyHeadersMiddleware(app, settings.trusted_proxies)
         self.state = EdgeState(settings, app, counter)
         self._server = uvicorn.Server(self._config)
+        self._unread: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
         self._listening: dict[int, asyncio.Server] = {}
         self._lifespan: _Lifespan | None = None
 
@@ -94,6 +96,10 @@ class Edge:
         if self._lifespan.should_exit:
             raise StartupFailedError(f"the app's start-up failed: {self._lifespan.problem()}")
 
+    @property
+    def _handshake_seconds(self) -> float | None:
+        return self.state.settings.header_seconds if self._config.ssl else None
+
     async def listen(self, number: int, sock: socket.socket) -> None:
         """Accept connections from this socket from now on."""
         loop = asyncio.get_running_loop()
@@ -111,7 +117,11 @@ class Edge:
             sock.close()
             return
         self._listening[number] = await loop.create_server(
-            connection, sock=sock, ssl=self._config.ssl, backlog=self._config.backlog
+            connection,
+            sock=sock,
+            ssl=self._config.ssl,
+            ssl_handshake_timeout=self._handshake_seconds,
+            backlog=self._config.backlog,
         )
 
     def release(self, number: int) -> None:
@@ -136,6 +146,18 @@ class Edge:
             for connection in list(self._server.server_state.connections):
                 if isinstance(connection, EdgeProtocol):
                     connection.sweep(self.ticked_at)
+                self._sweep_unread(connection)
+
+    def _sweep_unread(self, connection: Any) -> None:
+        """End a connection, of whatever kind, whose client has long read nothing."""
+        size = connection.transport.get_write_buffer_size()
+        known_size, since = self._unread.get(connection, (0, 0.0))
+        if size == 0:
+            self._unread.pop(connection, None)
+        elif size != known_size:
+            self._unread[connection] = (size, self.ticked_at)
+        elif self.ticked_at - since > self.state.settings.write_idle_seconds:
+            connection.transport.abort()
 
     async def drain(self, *, closes_idle: bool, seconds: float) -> None:
         """Accept no more, let everything finish for so long, then end it.

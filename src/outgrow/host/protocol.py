@@ -11,17 +11,19 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, cast
 
 from uvicorn.protocols.http import httptools_impl
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from outgrow.telemetry import LOOP_KEY, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sized
 
     from outgrow.model import Settings
     from outgrow.telemetry import CallCounter
 
 _METERED_ONE_IN = 8
+_CHUNK_FRAME_BYTES = 16
 _REASONS = {
     408: "Request Timeout",
     413: "Content Too Large",
@@ -58,6 +60,7 @@ class EdgeRequest(RequestResponseCycle):
     status = 0
     is_counted = False
     steps: Steps | None = None
+    has_half_closed = False
 
     # No coroutine: what uvicorn's own makes is awaited directly, which saves a frame.
     def send(self, message: Any) -> Any:
@@ -69,6 +72,12 @@ class EdgeRequest(RequestResponseCycle):
             protocol: Any = self.on_response
             protocol.__self__.count(self, self.status)
         return RequestResponseCycle.send(self, message)
+
+    def receive(self) -> Any:
+        """Give the app what the client sent, or tell it that no more will come."""
+        if self.has_half_closed:
+            return _disconnected()
+        return RequestResponseCycle.receive(self)
 
 
 # uvicorn names the class in the middle of a long method; there is no other seam.
@@ -86,7 +95,6 @@ class EdgeProtocol(HttpToolsProtocol):
         self.head_bytes = 0
         self.body_bytes = 0
         self._head: tuple[object, float] | None = (None, state.now_seconds)
-        self._unread: tuple[int, float] = (0, 0.0)
 
     @property
     def _request(self) -> EdgeRequest | None:
@@ -95,23 +103,26 @@ class EdgeProtocol(HttpToolsProtocol):
 
     # What the client sends.
 
+    def connection_made(self, transport: Any) -> None:
+        """A client connected."""
+        super().connection_made(transport)
+        self.flow = _PipelineFlow(transport, self.pipeline)
+
     def data_received(self, data: bytes) -> None:
-        """Parse what came; refuse a head that grows past its limit."""
+        """Parse what came; refuse a head that grows past its limit.
+
+        What is no body counts as head: so do chunk extensions and trailers, which could otherwise
+        go on for ever.
+        """
         edge = self.edge
         self.read_at = edge.now_seconds
-        if self.head_bytes + len(data) > edge.settings.header_bytes_max:
+        self.head_bytes += len(data)
+        if self.head_bytes > edge.settings.header_bytes_max:
             self._received_much(data)
-        else:
-            HttpToolsProtocol.data_received(self, data)
-        request = self.cycle
-        # uvicorn makes a scope when a request begins, and gives it to the request when its head is
-        # complete: if the two differ, the end of a head is missing.
-        if request is None or request.scope is not self.scope:  # pyright: ignore[reportUnnecessaryComparison]
-            self.head_bytes += len(data)
-            if self.head_bytes > edge.settings.header_bytes_max:
+            if self.head_bytes > edge.settings.header_bytes_max and not self.transport.is_closing():
                 self.refuse(431)
         else:
-            self.head_bytes = 0
+            HttpToolsProtocol.data_received(self, data)
 
     def _received_much(self, data: bytes) -> None:
         """Parse more bytes than a head may have; most of them may be a body."""
@@ -125,6 +136,7 @@ class EdgeProtocol(HttpToolsProtocol):
         app, before = self.app, self.cycle
         steps = None
         edge.heads += 1
+        self.head_bytes = 0
         if edge.heads % _METERED_ONE_IN == 1:
             steps = Steps()
             self.app = steps.around(app)
@@ -138,6 +150,26 @@ class EdgeProtocol(HttpToolsProtocol):
                 request.keep_alive = False
             # Trailers, which come after the body, are no headers: the app has this list already.
             self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        """Pass a piece of the body on."""
+        self.head_bytes -= len(body)
+        super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        """A chunk of a body ended; its frame is no more than a chunk may have."""
+        self.head_bytes -= _CHUNK_FRAME_BYTES
+
+    def eof_received(self) -> Any:
+        """The client sends no more, but may still read; True keeps the connection for that."""
+        request = self._request
+        is_served = request is not None and not request.response_complete
+        if request is None or not is_served or request.more_body or self.scheme == "https":
+            return None
+        request.keep_alive = False
+        request.has_half_closed = True
+        request.message_event.set()
+        return True
 
     def count(self, request: EdgeRequest, status: int) -> None:
         """Count a request that ended; a status of 0 means that it was cut off."""
@@ -159,15 +191,12 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def sweep(self, now: float) -> None:
         """Close the connection if its client has used up our patience."""
-        settings = self.edge.settings
         if self.transport.is_closing():
             return
         if self._head_is_late(now):
             self.refuse(408, silently=self.head_bytes == 0)
         elif self._body_is_late(now):
             self.refuse(408, silently=self._request is None or self._request.response_complete)
-        elif self._reader_is_asleep(now, settings.write_idle_seconds):
-            self.transport.abort()
 
     def _head_is_late(self, now: float) -> bool:
         request = self._request
@@ -188,13 +217,6 @@ class EdgeProtocol(HttpToolsProtocol):
         return request.response_complete or (
             request.more_body and not request.waiting_for_100_continue
         )
-
-    def _reader_is_asleep(self, now: float, limit_seconds: float) -> bool:
-        size = self.transport.get_write_buffer_size()
-        if size == 0 or size != self._unread[0]:
-            self._unread = (size, now)
-            return False
-        return now - self._unread[1] > limit_seconds
 
     # How a connection ends.
 
@@ -252,6 +274,22 @@ class LimitedProtocol(EdgeProtocol):
             super().on_body(body)
         elif not self.transport.is_closing():
             self.refuse(413)
+
+
+class _PipelineFlow(FlowControl):
+    """Reads no further while requests wait in line, or a client could pile them up for ever."""
+
+    def __init__(self, transport: Any, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()
+
+
+async def _disconnected() -> dict[str, str]:
+    return {"type": "http.disconnect"}
 
 
 def protocol_for(settings: Settings) -> type[EdgeProtocol]:

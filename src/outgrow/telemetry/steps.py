@@ -43,7 +43,7 @@ class Steps:
         """Wall time of all steps so far, in nanoseconds, the present one included."""
         return self._ended_ns + (perf_counter_ns() - self._since if self._since else 0)
 
-    def __await__(self) -> Generator[Any, Any, None]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         """Drive the coroutine as `await` does, with a clock around each step."""
         inner = self._awaited
         assert inner is not None
@@ -53,8 +53,8 @@ class Steps:
             self._since = perf_counter_ns()
             try:
                 waits_for = inner.send(value) if problem is None else inner.throw(problem)
-            except StopIteration:
-                return
+            except StopIteration as ended:
+                return ended.value
             finally:
                 self._ended_ns += perf_counter_ns() - self._since
                 self._since = 0

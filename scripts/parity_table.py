@@ -118,10 +118,7 @@ def section(area: str, rows: list[tuple[Behaviour, Seen]]) -> str:
 
 def row(behaviour: Behaviour, seen: Seen) -> str:
     """One line of a table."""
-    if is_wrong(behaviour, seen):
-        mark = OPEN
-    else:
-        mark = SAME if same(seen) else DIFFERENT
+    mark = OPEN if is_wrong(behaviour, seen) else SAME if same(seen) else DIFFERENT
     second = "same" if mark == SAME else shown(seen.outgrow)
     return f"| {behaviour.title} | {shown(seen.uvicorn)} | {second} | {mark} |"
 

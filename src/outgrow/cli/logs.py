@@ -16,7 +16,7 @@ from outgrow.placement import LOG_NAME, ControlClient, last_lines, log_entry
 
 def logs(
     folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines come.")] = False,
     worker: Annotated[
         str | None, typer.Option(help="Only this worker, such as web/1, or `supervisor`.")

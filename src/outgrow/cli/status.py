@@ -102,8 +102,12 @@ def _headline(found: Mapping[str, Any]) -> str:
     kind = found["framework"] or found["interface"] or "?"
     return (
         f"{found['app']} ({kind}), version {found['version']}, {found['state']} on "
-        f"{', '.join(found['addresses'])}; {replicas['wanted']}{scale} workers wanted"
+        f"{', '.join(found['addresses'])}; {_workers(replicas['wanted'], scale)} wanted"
     )
+
+
+def _workers(count: int, scale: str) -> str:
+    return f"{count}{scale} worker{'' if count == 1 and not scale else 's'}"
 
 
 def _worker_row(worker: Mapping[str, Any]) -> dict[str, str]:

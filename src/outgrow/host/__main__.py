@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import faulthandler
 import os
 import signal
 import sys
@@ -20,12 +23,18 @@ if TYPE_CHECKING:
     from outgrow.wire import Channel
 
 
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+
+
 def main() -> int:
     """Become what the first order says, and stay it; returns the exit code."""
     # The supervisor alone decides what a signal means; a function, not SIG_IGN, which programs
     # started by the app would inherit.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave_to_supervisor)
+    faulthandler.enable(file=2, all_threads=True)
+    _die_with_parent(_SIGKILL)
     channel = open_channel(int(sys.argv[1]))
     begin, early = _first_orders(channel)
     try:
@@ -37,10 +46,18 @@ def main() -> int:
     except OutgrowError as problem:
         channel.send(Failed(problem.code, problem.text, problem.hint))
         return EXIT_FAILED
+    _die_with_parent(0)  # the heartbeat sees to it from here; a forked worker has it at 0 already
     if worker is None:
         # What the import registered to run at exit belongs to the workers, not to the nursery.
         os._exit(0)
     return worker.run()
+
+
+def _die_with_parent(number: int) -> None:
+    """While the app is imported nobody reads the channel: then only the kernel can tell (Linux)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
 
 
 def _leave_to_supervisor(_number: int, _frame: object) -> None:

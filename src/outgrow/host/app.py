@@ -55,7 +55,7 @@ def load_app(settings: Settings) -> LoadedApp:
     folder = str(Path(settings.app_dir).resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    module_name, _, attribute = _as_import_string(settings.app).partition(":")
+    module_name, _, attribute = _as_import_string(settings.app, folder).partition(":")
     found = _find(_import(module_name, folder), module_name, attribute)
     framework = _framework_of(found)
     interface: Interface | None = None
@@ -70,11 +70,14 @@ def load_app(settings: Settings) -> LoadedApp:
     return LoadedApp(found, interface, framework)
 
 
-def _as_import_string(app: str) -> str:
+def _as_import_string(app: str, folder: str) -> str:
     """`shop/main.py:app` to `shop.main:app`; anything else as it is."""
     path, colon, attribute = app.partition(":")
     if path.endswith(".py"):
-        path = ".".join(Path(path).with_suffix("").parts)
+        file = Path(folder, path).resolve()
+        if not file.is_relative_to(folder):
+            sys.path.insert(0, folder := str(file.parent))
+        path = ".".join(file.with_suffix("").relative_to(folder).parts)
     return path + colon + attribute
 
 

@@ -58,6 +58,7 @@ class Edge:
             app = ProxyHeadersMiddleware(app, settings.trusted_proxies)
         self.state = EdgeState(settings, app, counter)
         self._server = uvicorn.Server(self._config)
+        self.threads = settings.threads if loaded.interface == "wsgi" else 0
         self._unread: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
         self._listening: dict[int, asyncio.Server] = {}
         self._lifespan: _Lifespan | None = None
@@ -109,9 +110,11 @@ class Edge:
         protocol = protocol_for(self.state.settings)
 
         def connection() -> EdgeProtocol:
-            return protocol(
+            made = protocol(
                 config=self._config, server_state=state, app_state=app_state, state=self.state
             )
+            self.state.arriving.add(made)
+            return made
 
         if number in self._listening:
             sock.close()
@@ -143,6 +146,7 @@ class Edge:
         self.state.now_seconds = self.ticked_at
         await self._server.on_tick(count % 10)
         if count % _SWEEP_TICKS == 0:
+            await _all_read()  # clients are not to blame if this loop stood still
             for connection in list(self._server.server_state.connections):
                 if isinstance(connection, EdgeProtocol):
                     connection.sweep(self.ticked_at)
@@ -168,36 +172,49 @@ class Edge:
         self.state.is_draining = True
         for number in list(self._listening):
             self.release(number)
-        for connection in list(self._server.server_state.connections):
-            if isinstance(connection, EdgeProtocol):
-                connection.leave(closes_idle=closes_idle)
-            elif closes_idle:
-                connection.shutdown()
+        told = self._tell_to_leave(set(), closes_idle=closes_idle)
+        await _all_read()  # what the kernel just handed over becomes known
+        self._tell_to_leave(told, closes_idle=closes_idle)
         if await self._empties_within(seconds):
             return
+        if self._close_web_sockets():
+            await self._empties_within(CUT_OFF_SECONDS / 2)  # their apps hear of it and clean up
         self._cut_off()
         if not await self._empties_within(CUT_OFF_SECONDS):
             for connection in list(self._server.server_state.connections):
                 connection.transport.abort()
 
+    def _tell_to_leave(self, told: set[Any], *, closes_idle: bool) -> set[Any]:
+        connections: set[Any] = set(self._server.server_state.connections)
+        for connection in connections - told:
+            if isinstance(connection, EdgeProtocol):
+                connection.leave(closes_idle=closes_idle)
+            elif closes_idle:
+                connection.shutdown()
+        return connections
+
     async def _empties_within(self, seconds: float) -> bool:
         loop = asyncio.get_running_loop()
         state = self._server.server_state
         give_up = loop.time() + seconds
-        while state.connections or state.tasks:
+        while state.connections or state.tasks or self.state.arriving:
             if loop.time() > give_up:
                 return False
             await asyncio.sleep(0.02)
         return True
+
+    def _close_web_sockets(self) -> int:
+        open_now: set[Any] = set(self._server.server_state.connections)
+        sockets = [one for one in open_now if not isinstance(one, EdgeProtocol)]
+        for connection in sockets:
+            connection.shutdown()
+        return len(sockets)
 
     def _cut_off(self) -> None:
         """Cancel what still runs: a request without a response gets a 500, others are cut off."""
         state = self._server.server_state
         if state.tasks:
             _logger.warning("cut off %d requests: the time to drain is over", len(state.tasks))
-        for connection in list(state.connections):
-            if not isinstance(connection, EdgeProtocol):
-                connection.shutdown()
         for task in list(state.tasks):
             task.cancel(msg="the worker's time to drain is over")
 
@@ -205,6 +222,12 @@ class Edge:
         """Run the app's shut-down."""
         if self._lifespan is not None:
             await self._lifespan.shutdown()
+
+
+async def _all_read() -> None:
+    """Let the loop take what lies ready: connections to accept, and what clients sent."""
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 def _uvicorn_config(app: Any, settings: Settings, *, is_wsgi: bool) -> uvicorn.Config:

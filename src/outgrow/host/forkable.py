@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _THREADS = Path("/proc/self/task")
 _DESCRIPTORS = Path("/proc/self/fd")
+_ENDING_LOOKS, _ENDING_SECONDS = 10, 0.005
 _SQLITE_MAGIC = b"SQLite format 3\x00"
 _SERVERS = {
     5432: "PostgreSQL",
@@ -47,6 +48,8 @@ class ForkWatch:
         self._places: dict[int, str] = {}
         self._before: set[str] = set()
         self._start: Any = None
+        self._noting: Any = None
+        self._is_watching = False
 
     def __enter__(self) -> ForkWatch:
         """Note what is open now, and from where threads get started."""
@@ -54,9 +57,11 @@ class ForkWatch:
         self._start = threading.Thread.start
 
         def start_and_note(thread: threading.Thread) -> None:
-            self._places[id(thread)] = calling_line()
+            if self._is_watching:
+                self._places[id(thread)] = calling_line()
             self._start(thread)
 
+        self._noting, self._is_watching = start_and_note, True
         setattr(threading.Thread, "start", start_and_note)  # noqa: B010
         return self
 
@@ -67,7 +72,10 @@ class ForkWatch:
         trace: TracebackType | None,
     ) -> None:
         """Stop watching."""
-        threading.Thread.start = self._start
+        self._is_watching = False
+        # Whoever wrapped it meanwhile, as Sentry does, keeps his wrapper.
+        if threading.Thread.start is self._noting:
+            threading.Thread.start = self._start
 
     def culprits(self) -> list[str]:
         """What forbids to fork, each in words; empty where nothing does."""
@@ -76,6 +84,16 @@ class ForkWatch:
         return list(dict.fromkeys([*self._threads(), *self._connections()]))
 
     def _threads(self) -> list[str]:
+        """Threads; the kernel knows one that has just ended a little longer than Python."""
+        found = self._threads_now()
+        for _ in range(_ENDING_LOOKS):
+            if not any("of a C library" in one for one in found):
+                break
+            threading.Event().wait(_ENDING_SECONDS)
+            found = self._threads_now()
+        return found
+
+    def _threads_now(self) -> list[str]:
         main = threading.main_thread()
         known = {thread.native_id: thread for thread in threading.enumerate() if thread is not main}
         found: list[str] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import faulthandler
 import os
 import select
-import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -70,6 +69,10 @@ class Heartbeat(threading.Thread):
             except ChannelClosedError:
                 return
 
+    def send_last(self) -> None:
+        """Send all that was counted and not yet told, before the process ends."""
+        self.send(self._measured())
+
     def run(self) -> None:
         """Sample, beat, measure and listen, each at its own pace."""
         poller = select.poll()
@@ -78,7 +81,7 @@ class Heartbeat(threading.Thread):
         while True:
             if poller.poll(SAMPLE_SECONDS * 1000) and not self._listened():
                 return self._die_with_supervisor()
-            self._meter.sample()
+            self._meter.sample(self._occupied())
             now = time.monotonic()
             if now >= measure_at:
                 measure_at, beat_at = now + MEASURE_SECONDS, now + BEAT_SECONDS
@@ -86,6 +89,11 @@ class Heartbeat(threading.Thread):
             elif now >= beat_at:
                 beat_at = now + BEAT_SECONDS
                 self.send(self._beat())
+
+    def _occupied(self) -> float:
+        """Share of a WSGI app's threads that are taken; they may wait, and be all there is."""
+        edge = self.edge
+        return min(1.0, edge.in_flight / edge.threads) if edge and edge.threads else 0.0
 
     def _listened(self) -> bool:
         try:
@@ -101,11 +109,10 @@ class Heartbeat(threading.Thread):
         return True
 
     def _dump(self) -> None:
-        sys.stderr.flush()
         os.write(
             2, f"outgrow: stacks of process {os.getpid()}, the innermost line first\n".encode()
         )
-        faulthandler.dump_traceback(file=sys.stderr, all_threads=True)
+        faulthandler.dump_traceback(file=2, all_threads=True)
 
     def _die_with_supervisor(self) -> None:
         try:

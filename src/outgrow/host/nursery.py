@@ -6,9 +6,12 @@ nursery forks twice, so that a worker's parent is the supervisor and outlives th
 
 from __future__ import annotations
 
+import contextlib
+import faulthandler
 import gc
 import os
 import socket
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _STDOUT, _STDERR = 1, 2
+_DUMP_SHARE, _DUMP_SECONDS_MIN = 0.9, 0.2
 
 
 def import_app(begin: Begin) -> tuple[LoadedApp, list[str]]:
@@ -33,8 +37,14 @@ def import_app(begin: Begin) -> tuple[LoadedApp, list[str]]:
     Raises:
         AppError: It cannot be found, imported or understood.
     """
-    with ForkWatch() as watch:
-        loaded = load_app(begin.settings)
+    # A hung import is ended by the supervisor; shortly before, it says where it hangs.
+    seconds = begin.settings.startup_seconds * _DUMP_SHARE
+    faulthandler.dump_traceback_later(max(seconds, _DUMP_SECONDS_MIN), file=_STDERR)
+    try:
+        with ForkWatch() as watch:
+            loaded = load_app(begin.settings)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     watch_frameworks()
     culprits = watch.culprits() if begin.settings.fork == "auto" else ["the setting fork=never"]
     return loaded, culprits
@@ -59,10 +69,12 @@ class Nursery:
         gc.collect()
         gc.freeze()
         seconds = time.monotonic() - begun
+        _flush()
         self._channel.send(Loaded(loaded.interface, loaded.framework, culprits, seconds))
         for order, descriptors in self._orders():
             if isinstance(order, Fork):
                 run_hook(self._begin.settings.before_fork, order.name)
+                _flush()
                 if _forked_twice():
                     return self._worker(order, descriptors, loaded)
             for descriptor in descriptors:
@@ -78,6 +90,8 @@ class Nursery:
 
     def _worker(self, order: Fork, descriptors: list[int], loaded: LoadedApp) -> Worker:
         self._channel.close()
+        if not descriptors:
+            os._exit(1)
         channel = open_channel(descriptors[0])
         for descriptor, stream in zip(descriptors[1:], (_STDOUT, _STDERR), strict=False):
             os.dup2(descriptor, stream)
@@ -92,11 +106,19 @@ def open_channel(descriptor: int) -> Channel[Order]:
     return Channel(socket.socket(fileno=descriptor), Order)
 
 
+def _flush() -> None:
+    """What waits in a buffer at a fork is printed by each child."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+
+
 def _forked_twice() -> bool:
     """Fork a grandchild, which belongs to the supervisor; True in it."""
     child = os.fork()
     if child:
-        os.waitpid(child, 0)
+        with contextlib.suppress(ChildProcessError):  # the app may ignore SIGCHLD
+            os.waitpid(child, 0)
         return False
     if os.fork():
         os._exit(0)

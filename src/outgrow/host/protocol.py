@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -51,6 +52,7 @@ class EdgeState:
         self.heads = 0
         self.is_draining = False
         self.now_seconds = 0.0
+        self.arriving: WeakSet[object] = WeakSet()
 
 
 class EdgeRequest(RequestResponseCycle):
@@ -60,7 +62,6 @@ class EdgeRequest(RequestResponseCycle):
     status = 0
     is_counted = False
     steps: Steps | None = None
-    has_half_closed = False
 
     # No coroutine: what uvicorn's own makes is awaited directly, which saves a frame.
     def send(self, message: Any) -> Any:
@@ -69,15 +70,11 @@ class EdgeRequest(RequestResponseCycle):
             self.status = message.get("status", 500)
         elif not message.get("more_body") and not self.is_counted:
             self.is_counted = True
-            protocol: Any = self.on_response
-            protocol.__self__.count(self, self.status)
+            # None for a server that the app itself runs, and after the app returned.
+            count = getattr(getattr(self.on_response, "__self__", None), "count", None)
+            if count is not None:
+                count(self, self.status)
         return RequestResponseCycle.send(self, message)
-
-    def receive(self) -> Any:
-        """Give the app what the client sent, or tell it that no more will come."""
-        if self.has_half_closed:
-            return _disconnected()
-        return RequestResponseCycle.receive(self)
 
 
 # uvicorn names the class in the middle of a long method; there is no other seam.
@@ -94,7 +91,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.read_at = state.now_seconds
         self.head_bytes = 0
         self.body_bytes = 0
-        self._head: tuple[object, float] | None = (None, state.now_seconds)
+        self._head: tuple[object, float] | None = None
 
     @property
     def _request(self) -> EdgeRequest | None:
@@ -105,6 +102,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         """A client connected."""
+        self.edge.arriving.discard(self)
         super().connection_made(transport)
         self.flow = _PipelineFlow(transport, self.pipeline)
 
@@ -153,29 +151,18 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on."""
-        self.head_bytes -= len(body)
+        self.head_bytes = max(0, self.head_bytes - len(body))
         super().on_body(body)
 
     def on_chunk_complete(self) -> None:
         """A chunk of a body ended; its frame is no more than a chunk may have."""
-        self.head_bytes -= _CHUNK_FRAME_BYTES
-
-    def eof_received(self) -> Any:
-        """The client sends no more, but may still read; True keeps the connection for that."""
-        request = self._request
-        is_served = request is not None and not request.response_complete
-        if request is None or not is_served or request.more_body or self.scheme == "https":
-            return None
-        request.keep_alive = False
-        request.has_half_closed = True
-        request.message_event.set()
-        return True
+        self.head_bytes = max(0, self.head_bytes - _CHUNK_FRAME_BYTES)
 
     def count(self, request: EdgeRequest, status: int) -> None:
         """Count a request that ended; a status of 0 means that it was cut off."""
         scope: Any = request.scope
         if request.steps is not None:
-            scope[LOOP_KEY] = request.steps.total_ns
+            scope.setdefault(LOOP_KEY, request.steps.total_ns)  # unless threads did the work
         duration_ns = perf_counter_ns() - request.begun_ns
         self.edge.counter.ended(scope, scope["method"], status, duration_ns)
 
@@ -200,7 +187,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _head_is_late(self, now: float) -> bool:
         request = self._request
-        if request is not None and request.scope is self.scope:
+        # While reading is paused, the rest of the head waits for us, not we for it.
+        if self.flow.read_paused or (request is not None and request.scope is self.scope):
             self._head = None
             return False
         if self._head is None or self._head[0] is not request:
@@ -224,7 +212,10 @@ class EdgeProtocol(HttpToolsProtocol):
         """End the connection, with an answer where one can still be given."""
         request = self._request
         is_open = request is not None and not request.response_complete
-        if not silently and not (is_open and request and request.response_started):
+        is_answered = request is not None and request.response_started
+        if request is not None and self.scope is not request.scope:
+            is_answered = is_open and is_answered  # the refused one is the next
+        if not silently and not is_answered:
             self.transport.write(_refusal(status))
         if is_open and request:
             request.disconnected = True
@@ -273,7 +264,8 @@ class LimitedProtocol(EdgeProtocol):
         if not limit or self.body_bytes <= limit:
             super().on_body(body)
         elif not self.transport.is_closing():
-            self.refuse(413)
+            done = self._request is None or self._request.response_complete
+            self.refuse(413, silently=done)
 
 
 class _PipelineFlow(FlowControl):
@@ -286,10 +278,6 @@ class _PipelineFlow(FlowControl):
     def resume_reading(self) -> None:
         if not self._pipeline:
             super().resume_reading()
-
-
-async def _disconnected() -> dict[str, str]:
-    return {"type": "http.disconnect"}
 
 
 def protocol_for(settings: Settings) -> type[EdgeProtocol]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 3
 _ORPHAN_DRAIN_SECONDS = 1.0
+_STDERR = 2  # the app may have put something else in the place of `sys.stderr`
 
 
 class Worker:
@@ -94,6 +95,7 @@ class Worker:
         drain = await self._leaving
         await edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
         await edge.stop()
+        self._heart.send_last()
         run_hook(self._settings.before_exit, self._begin.name)
         await _cancelled(ticking)
         return 0
@@ -119,7 +121,9 @@ class Worker:
         if isinstance(order, Drain):
             self._leave(order)
         elif isinstance(order, Listen) and edge is not None:
-            for number, descriptor in zip(order.sockets, descriptors, strict=True):
+            if len(descriptors) < len(order.sockets):
+                self._heart.send(Worn())  # it has no room for them: another worker must take them
+            for number, descriptor in zip(order.sockets, descriptors, strict=False):
                 self._keep(edge.listen(number, socket.socket(fileno=descriptor)))
         elif isinstance(order, Release) and edge is not None:
             for number in order.sockets:
@@ -173,7 +177,7 @@ def _worn_after(begin: Begin) -> int:
 
 
 def _prepare_process() -> None:
-    faulthandler.enable(file=sys.stderr, all_threads=True)
+    faulthandler.enable(file=_STDERR, all_threads=True)
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Any = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -90,7 +90,7 @@ class Settings:
     )
     trusted_proxies: str = setting(
         "127.0.0.1,::1",
-        "addresses, networks and socket paths to trust, separated by commas; * trusts all",
+        "addresses and networks to trust, separated by commas; * trusts all",
         env=("FORWARDED_ALLOW_IPS",),
         short="LIST",
     )

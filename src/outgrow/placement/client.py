@@ -74,10 +74,10 @@ class ControlClient:
             answer = connection.getresponse()
             for line in answer:
                 yield json.loads(line)
-        except (FileNotFoundError, ConnectionError, http.client.HTTPException) as problem:
-            raise NotRunningError(f"no supervisor answers in {self.folder}") from problem
         except TimeoutError:
             raise NotRunningError(f"the supervisor in {self.folder} does not answer") from None
+        except (OSError, http.client.HTTPException) as problem:
+            raise NotRunningError(f"no supervisor answers in {self.folder}") from problem
         finally:
             connection.close()
 

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 from typing import TYPE_CHECKING, Any, cast
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 64 * 1024
 REQUEST_SECONDS = 10.0
 CONNECTIONS_MAX = 64
-FOLLOWED_LINES_MAX = 10_000
+FOLLOWED_BYTES_MAX = 1024 * 1024
+LINES_MAX = 100_000
 
 
 class ControlServer:
@@ -43,6 +43,7 @@ class ControlServer:
         self._path = path
         self._servers: list[asyncio.Server] = []
         self._open: set[asyncio.Task[None]] = set()
+        self._probes: set[asyncio.Task[None]] = set()
 
     async def start(self, host: str, port: int | None) -> None:
         """Listen.
@@ -66,9 +67,10 @@ class ControlServer:
         """Answer no more."""
         for server in self._servers:
             server.close()
-        for task in self._open:
+        tasks = [*self._open, *self._probes]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._open, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._serve(reader, writer, has_control=True)
@@ -82,19 +84,30 @@ class ControlServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, has_control: bool
     ) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._open.add(task)
+        (self._open if has_control else self._probes).add(task)
         try:
-            if len(self._open) <= CONNECTIONS_MAX:
+            own = self._open if has_control else self._probes
+            if len(own) <= CONNECTIONS_MAX:
                 await self._exchange(_Exchange(reader, writer), has_control=has_control)
-        except (OSError, h11.ProtocolError, TimeoutError, asyncio.CancelledError):
+        except (OSError, h11.ProtocolError, TimeoutError, ValueError, asyncio.CancelledError):
             pass
         finally:
             self._open.discard(task)
+            self._probes.discard(task)
             writer.close()
 
     async def _exchange(self, exchange: _Exchange, *, has_control: bool) -> None:
         async with asyncio.timeout(REQUEST_SECONDS):
             method, target, body = await exchange.request()
+        leaving = asyncio.ensure_future(_left(exchange.reader, cast("Any", asyncio.current_task())))
+        try:
+            await self._answer(exchange, method, target, body, has_control=has_control)
+        finally:
+            leaving.cancel()
+
+    async def _answer(
+        self, exchange: _Exchange, method: str, target: str, body: bytes, *, has_control: bool
+    ) -> None:
         url = urlsplit(target)
         if method == "GET" and url.path == "/-/live":
             await exchange.answer(200, {"live": True})
@@ -122,13 +135,16 @@ class ControlServer:
         count = query.get("lines", ["100"])[0]
         worker = query.get("worker", [None])[0]
         book = self._supervisor.book
-        fresh: asyncio.Queue[bytes] = asyncio.Queue(FOLLOWED_LINES_MAX)
+        fresh: asyncio.Queue[bytes] = asyncio.Queue()
+        waiting_bytes = 0
 
         def take(lines: bytes) -> None:
-            with contextlib.suppress(asyncio.QueueFull):  # a reader that sleeps misses lines
+            nonlocal waiting_bytes
+            if waiting_bytes < FOLLOWED_BYTES_MAX:  # a reader that sleeps misses lines
+                waiting_bytes += len(lines)
                 fresh.put_nowait(lines)
 
-        lines = int(count) if count.isdigit() else 100
+        lines = min(int(count), LINES_MAX) if count.isdecimal() else 100
         found = await asyncio.to_thread(last_lines, book.path, lines, worker)
         if query.get("follow") == ["1"]:
             book.readers.append(take)
@@ -136,7 +152,9 @@ class ControlServer:
             for line in found:
                 yield log_entry(line)
             while query.get("follow") == ["1"]:
-                for line in (await fresh.get()).splitlines():
+                piece = await fresh.get()
+                waiting_bytes -= len(piece)
+                for line in piece.splitlines():
                     if is_by(line, worker):
                         yield log_entry(line)
         finally:
@@ -175,11 +193,18 @@ def log_entry(line: bytes) -> dict[str, Any]:
     return {"at": at, "worker": worker, "stream": stream, "text": text}
 
 
+async def _left(reader: asyncio.StreamReader, serving: asyncio.Task[None]) -> None:
+    """End a task once its client is gone, of which nothing else tells while there is no news."""
+    while await reader.read(65_536):
+        pass
+    serving.cancel()
+
+
 class _Exchange:
     """One request and its answer."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
+        self.reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.SERVER)
 
@@ -189,7 +214,7 @@ class _Exchange:
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self._reader.read(65_536))
+                self._http.receive_data(await self.reader.read(65_536))
             elif isinstance(event, h11.Request):
                 head = event
             elif isinstance(event, h11.Data):

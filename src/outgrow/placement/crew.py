@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 from outgrow.host import Begin, Failed, Order, Report
+from outgrow.placement.patience import Patience
 from outgrow.wire import Channel, channel_pair
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ class Load:
     failed: Failed | None = None
     started_at: float = 0.0
     is_dropped: bool = False
+    has_served: bool = False
+    restart_at: float = 0.0
+    patience: Patience = field(default_factory=Patience)
 
     @property
     def forks(self) -> bool:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 GROUP = "web"
 WAITING_SAID_SECONDS = 2.0
 _SOCKETS_PER_WORKER = 4
+_OWN_GAP_SECONDS = 0.9
 
 
 @dataclass
@@ -102,6 +103,7 @@ class Fleet:
         self._settling = asyncio.Event()
         self._waited_said_at = 0.0
         self._scaled_at = 0.0
+        self._settled_at = self._loop.time()
         self._died_at: dict[str, float] = {}
         self._patience: dict[str, Patience] = {}
         self.settings = settings
@@ -124,11 +126,13 @@ class Fleet:
         """Bring a new version of the app into service; replaces a change that is under way."""
         self.settings = settings
         if self.change is not None:
-            self._abandon(WorkerDiedError("another reload came before this one was done", hint=""))
+            text = "another reload came before this one was done"
+            self._abandon(WorkerDiedError(text, hint=""), is_replaced=True)
         version = 1 + max((load.version for load in self.loads), default=0)
         load = Load(version, Begin("", version, settings, has_colors=self._has_colors))
         self.loads.append(load)
         self._nurseries.start(load)
+        self._patience.clear()  # what failed may be what the new version mends
         self.change = Change(load, self._loop.create_future())
         self._waited_said_at = self._loop.time()
         return self.change
@@ -180,6 +184,7 @@ class Fleet:
     def settle(self) -> None:
         """Take the next steps from what is to what should be."""
         now = self._loop.time()
+        self._forgive(now)
         if not self.is_stopping:
             self._scale(now)
             self._fill(now)
@@ -189,6 +194,15 @@ class Fleet:
             self._say_waiting(now)
         self._judge(now)
         self._settling.set()
+
+    def _forgive(self, now: float) -> None:
+        """Do not hold against workers that we stood still ourselves, and did not hear them."""
+        gap = now - self._settled_at
+        self._settled_at = now
+        if gap > _OWN_GAP_SECONDS:
+            for worker in self.workers.values():
+                worker.beat_at = now if worker.beat_at else 0.0
+                worker.drain_at += gap if worker.drain_at else 0.0
 
     def _scale(self, now: float) -> None:
         if self.in_service is None or now - self._scaled_at < 1.0:
@@ -211,7 +225,11 @@ class Fleet:
                 is_patient = self._patience_with(name).next_start_at > now
                 if name not in members and len(members) < self.wanted and not is_patient:
                     members.add(name)
-                    self._start_worker(load, name, now)
+                    try:
+                        self._start_worker(load, name, now)
+                    except OSError as problem:
+                        delay = self._patience_with(name).died(now, 0.0)
+                        self.say(f"{name} could not be started: {problem}; again in {delay:g} s")
 
     def _switch(self, now: float) -> None:
         change = self.change
@@ -279,8 +297,11 @@ class Fleet:
     def _judge(self, now: float) -> None:
         for worker in list(self.workers.values()):
             judge(worker, self.settings, now, self.say)
-            if worker.lost_at and not worker.pid:
-                self._gone(worker, None)
+            if worker.pid or not (worker.lost_at or worker.failed):
+                continue
+            if not worker.lost_at:
+                self._nurseries.end(worker.load)  # it never forked: it hangs
+            self._gone(worker, None)
         for load in self.loads[:]:
             self._nurseries.judge(load, now)
 
@@ -290,6 +311,8 @@ class Fleet:
             if load.nursery_pid == pid:
                 self._nurseries.reaped(load, status)
         for worker in list(self.workers.values()):
+            if not worker.pid:
+                self._read_worker(worker)  # its `Started` may wait unread
             if worker.pid == pid:
                 self._read_worker(worker)
                 self._gone(worker, status)
@@ -335,7 +358,7 @@ class Fleet:
         else:
             self.say(str(problem))
 
-    def _abandon(self, problem: OutgrowError) -> None:
+    def _abandon(self, problem: OutgrowError, *, is_replaced: bool = False) -> None:
         """Give the new version up, and keep the one that serves, where one does."""
         assert self.change is not None
         target = self.change.target
@@ -345,12 +368,12 @@ class Fleet:
             worker.drain_at = now
             worker.kill(signal.SIGKILL, now)
         self._drop(target)
-        if self.in_service is None and not self.fatal.done():
+        if self.in_service is None and not is_replaced and not self.fatal.done():
             self.fatal.set_result(problem)
 
     def _drop(self, load: Load) -> None:
         load.is_dropped = True
-        self._nurseries.close(load)
+        self._nurseries.end(load)
         self.loads.remove(load)
 
     def _end_change(self, problem: OutgrowError | None) -> None:
@@ -369,11 +392,13 @@ class Fleet:
             return  # it will be back
         self._count += 1
         out, err = self._pipes.open(name) if self._pipes else (None, None)
-        if load.forks:
-            channel, pid = self._nurseries.fork(load, name, out, err), 0
-        else:
-            channel, pid = start_process(begin_named(load.begin, name), out, err)
-        close_descriptors(out, err)
+        try:
+            if load.forks:
+                channel, pid = self._nurseries.fork(load, name, out, err), 0
+            else:
+                channel, pid = start_process(begin_named(load.begin, name), out, err)
+        finally:
+            close_descriptors(out, err)
         key = f"{name}#{self._count}"
         worker = Worker(key, name, load, channel, started_at=now, pid=pid)
         self.workers[key] = worker
@@ -452,8 +477,12 @@ class Fleet:
 
     def say(self, text: str) -> None:
         """Tell people, and remember it as an event."""
-        self.events.append((time.time(), text))
+        self.note(text)
         self._say(text)
+
+    def note(self, text: str) -> None:
+        """Remember an event, for `status`."""
+        self.events.append((time.time(), text))
 
 
 def _number(worker: Worker) -> int:

@@ -31,8 +31,11 @@ class Folder:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
+            # A folder that was there before is its owner's: only what we made is ours to close.
+            is_ours = not self.path.exists() or (self.path / LOCK_NAME).exists()
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.path.chmod(0o700)
+            if is_ours:
+                self.path.chmod(0o700)
             self._lock = os.open(
                 self.path / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
@@ -69,8 +72,8 @@ class Folder:
 
     def _write_ignore_file(self) -> None:
         # So that nobody commits a socket and a log by accident.
-        with contextlib.suppress(OSError):
-            (self.path / ".gitignore").write_text("*\n")
+        with contextlib.suppress(OSError), (self.path / ".gitignore").open("x") as file:
+            file.write("*\n")
 
 
 @contextlib.contextmanager

@@ -68,12 +68,12 @@ class LogBook:
             whole, rest = rest, b""
         if rest:
             self._partial[key] = rest
-        if whole:
+        if whole or newline:
             self._keep(worker, stream, whole)
 
-    def closed(self, worker: str) -> None:
-        """A worker ended: its last line may lack its end."""
-        for stream in ("out", "err"):
+    def closed(self, worker: str, streams: tuple[str, ...] = ("out", "err")) -> None:
+        """Streams of a worker ended: their last line may lack its end."""
+        for stream in streams:
             rest = self._partial.pop((worker, stream), b"")
             if rest:
                 self._keep(worker, stream, rest)

@@ -65,8 +65,9 @@ def _groups(root: Path) -> list[Path]:
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         mount = root / "sys/fs/cgroup"
-        if controllers and (mount / controllers).is_dir():
-            mount /= controllers
+        # The kernel may name controllers in another order than the folder does.
+        names = [controllers, *controllers.split(","), ",".join(controllers.split(",")[::-1])]
+        mount = next((mount / name for name in names if name and (mount / name).is_dir()), mount)
         own = mount / path.lstrip("/")
         # Inside a container the path may be the host's: then the mount itself is our group.
         while own != mount and mount in own.parents:

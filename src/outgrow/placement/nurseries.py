@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -67,7 +68,7 @@ class Nurseries:
         out, err = self._pipes.open("import") if self._pipes else (None, None)
         load.nursery, load.nursery_pid = start_process(load.begin, out, err)
         load.started_at = self._loop.time()
-        load.loaded = None
+        load.loaded, load.failed, load.restart_at = None, None, 0.0
         close_descriptors(out, err)
         self._loop.add_reader(load.nursery.fileno(), self.hear, load)
 
@@ -82,7 +83,7 @@ class Nurseries:
             return
         for report, _ in reports:
             if isinstance(report, Loaded):
-                load.loaded = report
+                load.loaded, load.has_served = report, True
                 self._say_culprits(load)
                 self._fleet.load_ready(load)
             elif isinstance(report, Failed):
@@ -109,12 +110,17 @@ class Nurseries:
         return open_channel(ours)
 
     def judge(self, load: Load, now: float) -> None:
-        """Give an import up that takes too long."""
+        """Give an import up that takes too long, and try again one that is needed."""
         settings = load.begin.settings
+        if load.restart_at and now >= load.restart_at and not load.is_dropped:
+            try:
+                self.start(load)
+            except OSError as problem:
+                load.restart_at = now + load.patience.died(now, 0.0)
+                self._say(f"the nursery could not be started: {problem}")
         is_importing = load.nursery and load.loaded is None and load.failed is None
         if is_importing and now - load.started_at > settings.startup_seconds:
             text = f"importing `{settings.app}` took more than {settings.startup_seconds:g} s"
-            os.kill(load.nursery_pid, signal.SIGABRT)  # which dumps its stacks
             self._fail(load, as_failed(StartupTimeoutError(text)))
 
     def reaped(self, load: Load, status: int) -> None:
@@ -122,18 +128,30 @@ class Nurseries:
         self.hear(load)
         load.nursery_pid = 0
         self.close(load)
-        if load.failed or load.is_dropped or (load.loaded and load.loaded.culprits):
+        if load.is_dropped or (load.loaded and load.loaded.culprits):
             return
-        if load.loaded is None:
-            text = f"the process that imports the app {ended_how(status)}"
-            self._fail(load, as_failed(WorkerDiedError(text)))
-        else:
-            self._say(f"the nursery {ended_how(status)}; another imports the app again")
-            self.start(load)
+        if not load.has_served:
+            if not load.failed:
+                text = f"the process that imports the app {ended_how(status)}"
+                self._fail(load, as_failed(WorkerDiedError(text)))
+            return
+        now = self._loop.time()
+        lived = now - load.started_at if load.loaded else 0.0
+        delay = load.patience.died(now, lived)
+        load.loaded, load.restart_at = None, now + delay
+        when = f"in {delay:g} s" if delay else "now"
+        self._say(f"the nursery {ended_how(status)}; another imports the app again {when}")
 
     def _fail(self, load: Load, failed: Failed) -> None:
         load.failed = failed
         self._fleet.load_failed(load, failed)
+
+    def end(self, load: Load) -> None:
+        """Let a nursery go, and make sure that it goes: it may hang in the import or a hook."""
+        self.close(load)
+        if load.nursery_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(load.nursery_pid, signal.SIGKILL)
 
     def close(self, load: Load) -> None:
         """Let a nursery go; its workers live on."""

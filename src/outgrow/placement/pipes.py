@@ -35,7 +35,12 @@ class Pipes:
 
         The caller closes them once the process has its own copies.
         """
-        return self._pipe(name, "out"), self._pipe(name, "err")
+        out = self._pipe(name, "out")
+        try:
+            return out, self._pipe(name, "err")
+        except OSError:
+            os.close(out)
+            raise
 
     def _pipe(self, name: str, stream: str) -> int:
         reading, writing = os.pipe()
@@ -64,10 +69,10 @@ class Pipes:
         return True
 
     def _close(self, descriptor: int) -> None:
-        name, _ = self._open.pop(descriptor)
+        name, stream = self._open.pop(descriptor)
         self._loop.remove_reader(descriptor)
         os.close(descriptor)
-        self._book.closed(name)
+        self._book.closed(name, (stream,))
 
     def breathe(self) -> None:
         """Stop reading while too much waits to be written, go on when it does not."""

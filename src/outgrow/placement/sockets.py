@@ -44,7 +44,7 @@ class Listeners:
         self._unix_path: Path | None = None
         scheme = "https" if settings.tls_certificate else "http"
         if settings.fd is not None:
-            first, self.address = _inherited(settings.fd)
+            first, self.address = _inherited(settings.fd, scheme)
         elif settings.unix_socket:
             self._unix_path = Path(settings.unix_socket).absolute()
             first, self.address = _unix(self._unix_path), f"unix:{self._unix_path}"
@@ -81,6 +81,7 @@ class Listeners:
         if self._unix_path is not None:
             with contextlib.suppress(OSError):
                 self._unix_path.unlink()
+            self._unix_path = None  # by now it may be another's
 
 
 def _tcp(host: str, port: int) -> socket.socket:
@@ -88,7 +89,7 @@ def _tcp(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
-    except (socket.gaierror, OverflowError) as problem:
+    except (socket.gaierror, OverflowError, UnicodeError) as problem:
         raise AddressError(f"`{host}:{port}` is no address: {problem}") from None
     family, _, _, _, address = found[0]
     sock = socket.socket(family, socket.SOCK_STREAM)
@@ -145,18 +146,23 @@ def _remove_stale(path: Path) -> None:
         raise AddressError(
             f"{path} exists and is no socket", hint="Name another path, or remove it"
         )
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    from outgrow.placement.folder import short_path
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe, short_path(path) as short:
+        probe.setblocking(False)  # a full backlog must not hold us up
         try:
-            probe.connect(str(path))
-        except OSError:
+            probe.connect(short)
+        except ConnectionRefusedError:
             path.unlink()
             return
+        except OSError:
+            pass  # it lives, or is not ours to judge
     raise AddressInUseError(
         f"another process listens on {path}", hint="Stop it, or name another path"
     )
 
 
-def _inherited(number: int) -> tuple[socket.socket, str]:
+def _inherited(number: int, scheme: str) -> tuple[socket.socket, str]:
     try:
         sock = socket.socket(fileno=os.dup(number))
         name = sock.getsockname()
@@ -166,7 +172,7 @@ def _inherited(number: int) -> tuple[socket.socket, str]:
             hint="systemd passes sockets from descriptor 3 on",
         ) from None
     if isinstance(name, tuple):
-        return sock, f"http://{_shown(sock)}"
+        return sock, f"{scheme}://{_shown(sock)}"
     return sock, f"unix:{name}"
 
 

@@ -120,9 +120,13 @@ def _from_file(folder: Path) -> tuple[Mapping[str, object], str]:
         except tomllib.TOMLDecodeError as problem:
             raise SettingsFileError(f"{path} is not valid TOML: {problem}") from None
         if file_name == _PROJECT_FILE_NAME:
-            content = content.get("tool", {}).get("outgrow")
-            if content is None:
+            tools = cast("object", content.get("tool", {}))
+            own = cast("dict[str, object]", tools).get("outgrow") if isinstance(tools, dict) else 0
+            if own is None:
                 continue
+            if not isinstance(own, dict):
+                raise SettingsFileError(f"`tool.outgrow` in {path} is no table")
+            content = cast("dict[str, object]", own)
         return _run_table(content, file_name), file_name
     return {}, ""
 
@@ -151,7 +155,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     for variable in environment:
         if variable.startswith(_ENVIRONMENT_PREFIX) and variable not in known:
             raise UnknownSettingError(
-                f"the environment variable {variable} is no setting", hint=_nearest(variable, known)
+                f"the environment variable {variable} is no setting",
+                hint=_nearest(variable, known - _OTHER_VARIABLES),
             )
 
 
@@ -244,9 +249,10 @@ def _as_plain(value: object, kind: type) -> tuple[object, str]:
     if isinstance(value, bool) or (kind is int and isinstance(value, float)):
         return None, expected
     try:
-        return kind(cast("Any", value)), expected
-    except (TypeError, ValueError):
+        number = kind(cast("Any", value))
+    except (TypeError, ValueError, OverflowError):
         return None, expected
+    return (number if number == number else None), expected  # NaN is no number
 
 
 def _check_together(settings: Settings) -> None:

@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,13 +128,21 @@ class Supervisor:
     async def _tick(self) -> None:
         was_serving = False
         while True:
-            self.fleet.settle()
+            self._settle()
             if self._pipes:
                 self._pipes.breathe()
             if self.fleet.in_service and self.fleet.ready and not was_serving:
                 was_serving = True
                 self._say_serving()
             await asyncio.sleep(TICK_SECONDS)
+
+    def _settle(self) -> None:
+        """Whatever one step runs into, the next ones must go on."""
+        try:
+            self.fleet.settle()
+        except Exception as problem:
+            where = "".join(traceback.format_exception(problem))
+            self.say(f"this should not have happened, supervision goes on\n{where}")
 
     def _say_serving(self) -> None:
         load = self.fleet.in_service
@@ -179,7 +188,9 @@ class Supervisor:
         await self.fleet.settled()
         count = len(self.fleet.ready)
         version = self.fleet.in_service.version if self.fleet.in_service else 0
-        return f"{count} {'worker serves' if count == 1 else 'workers serve'} version {version}"
+        done = f"{count} {'worker serves' if count == 1 else 'workers serve'} version {version}"
+        self.fleet.note(done)
+        return done
 
     def _begin_reload(self) -> asyncio.Future[None]:
         settings = self._reread()
@@ -206,7 +217,7 @@ class Supervisor:
             return
         self.say(f"reload, asked for by {why}")
         try:
-            self.fleet.say(await self._change(None, reload=True))
+            self.say(await self._change(None, reload=True))
         except OutgrowError as problem:
             if self.fleet.in_service is not None:
                 self.fleet.say(f"the reload failed, the version before serves on\n{problem}")
@@ -263,7 +274,7 @@ class Supervisor:
             if now - said_at >= SAID_SECONDS:
                 said_at = now
                 requests = sum(w.beat.in_flight for w in self.fleet.workers.values() if w.beat)
-                self.say(f"stopping: waiting for {requests} requests; Ctrl+C again ends them")
+                self.say(f"stopping: requests that still run: {requests}; Ctrl+C again ends them")
             await asyncio.sleep(0.02)
         self.say("stopped")
 

@@ -42,10 +42,13 @@ class BusyMeter:
         self._buffer = ctypes.create_string_buffer(_READ_BYTES)
         self._clock = _cpu_clock_of(loop_thread)
         self._samples = self._busy_samples = 0
+        self._looks, self._occupied = 0, 0.0
         self._since = self._marks()
 
-    def sample(self) -> None:
+    def sample(self, occupied: float = 0.0) -> None:
         """Look once whether the loop waits for events. To be called about 20 times a second."""
+        self._looks += 1
+        self._occupied += occupied
         # Not `os.pread`: that gives up the GIL, and to get it back makes a busy loop wait for this
         # thread. That took 15 % of a saturated worker's time.
         length = _pread(self._file, self._buffer, _READ_BYTES, 0) if self._waiting else 0
@@ -61,9 +64,11 @@ class BusyMeter:
         elapsed = max(now[0] - before[0], 1e-6)
         cpu_share = max(now[1] - before[1], now[2] - before[2]) / elapsed
         sampled_share = self._busy_samples / self._samples if self._samples else 0.0
+        occupied = self._occupied / self._looks if self._looks else 0.0
+        self._looks, self._occupied = 0, 0.0
         self._samples = self._busy_samples = 0
         self._since = now
-        return 100.0 * min(1.0, max(cpu_share, sampled_share))
+        return 100.0 * min(1.0, max(cpu_share, sampled_share, occupied))
 
     def _marks(self) -> tuple[float, float, float]:
         loop_cpu = time.clock_gettime(self._clock) if self._clock is not None else 0.0

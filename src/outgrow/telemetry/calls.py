@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ROUTES_MAX = 256
 OTHER_ROUTE = "(other)"
 _KNOWN_MAX = 4096
+_PATH_CHARACTERS_MAX = 200
 
 
 class RouteTotals(msgspec.Struct):
@@ -66,7 +67,7 @@ class CallCounter:
     def __init__(self) -> None:
         self.routes: dict[tuple[str, str], RouteTotals] = {}
         # By what identifies a route most cheaply. Holds the objects too, or their ids could recur.
-        self._known: dict[tuple[object, str, bool], tuple[RouteTotals, object]] = {}
+        self._known: dict[tuple[object, ...], tuple[RouteTotals, object]] = {}
 
     def ended(self, scope: Scope, method: str, status: int, duration_ns: int) -> None:
         """Count one request that ended.
@@ -79,11 +80,13 @@ class CallCounter:
         """
         route: Any = scope.get("route")
         if route is None:
-            key = (scope.get(ROUTE_KEY) or scope["path"], method, status == 404)
+            path = scope.get(ROUTE_KEY) or scope["path"]
+            key = (path if len(path) <= _PATH_CHARACTERS_MAX else "", method, status == 404)
         else:
             included: Any = scope.get("fastapi")
             context = included.get("effective_route_context") if included else None
-            key = (id(context or route), method, False)
+            # The same route may be mounted in several places.
+            key = (id(context or route), method, scope.get("root_path"))
         known = self._known.get(key)
         if known is None:
             known = self._meet(key, scope, method, status, route)
@@ -109,7 +112,7 @@ class CallCounter:
 
     def _meet(
         self,
-        key: tuple[object, str, bool],
+        key: tuple[object, ...],
         scope: Scope,
         method: str,
         status: int,

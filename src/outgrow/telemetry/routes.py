@@ -39,16 +39,25 @@ def route_of(scope: MutableMapping[str, Any], status: int = 200) -> str:
         if template is None:
             template = getattr(route, "path", None)
         if template is not None:
-            return _mounted_at(scope) + template
+            return template if _is_mount(route) else _mounted_at(scope) + template
     template = scope.get("path_template")
     if template is not None:
         return template
     return _NOT_FOUND if status == 404 else _general(scope["path"])
 
 
+def _is_mount(route: Any) -> bool:
+    # A mount whose app is no router: the prefix is its own already.
+    return hasattr(route, "app") and hasattr(route, "routes")
+
+
 def _mounted_at(scope: MutableMapping[str, Any]) -> str:
     outer = scope.get("app_root_path")
-    return "" if outer is None else scope["root_path"].removeprefix(outer)
+    if outer is None:
+        return ""
+    names = {str(value): name for name, value in scope.get("path_params", {}).items()}
+    parts = scope["root_path"].removeprefix(outer).split("/")
+    return "/".join(f"{{{names[part]}}}" if part in names else part for part in parts)
 
 
 @lru_cache(maxsize=4096)

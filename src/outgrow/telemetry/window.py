@@ -10,13 +10,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from outgrow.telemetry.calls import RouteTotals
+from outgrow.telemetry.calls import OTHER_ROUTE, RouteTotals
 from outgrow.telemetry.histogram import quantile_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WINDOW_SECONDS = 10.0
+ENDED_MAX = 1024
 
 RouteKey = tuple[str, str]
 Totals = dict[RouteKey, RouteTotals]
@@ -92,7 +93,9 @@ class Window:
         if ring is None or not ring.kept:
             return
         for key, totals in ring.kept[-1][1].items():
-            ended = self._ended.setdefault(key, RouteTotals(*key))
+            is_kept = key in self._ended or len(self._ended) < ENDED_MAX
+            kept_as = key if is_kept else ("*", OTHER_ROUTE)
+            ended = self._ended.setdefault(kept_as, RouteTotals(*kept_as))
             ended.calls += totals.calls
 
     def routes(self, now: float) -> list[RouteWindow]:

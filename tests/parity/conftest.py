@@ -1,0 +1,16 @@
+"""Both servers, each shared launch started once for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .compare import Pair
+
+
+@pytest.fixture(scope="session")
+def pair() -> Iterator[Pair]:
+    """Uvicorn and outgrow, ready to be asked the same."""
+    with Pair() as both:
+        yield both

@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
 FILE_NAME = "outgrow.toml"
 _PROJECT_FILE_NAME = "pyproject.toml"
 _ENVIRONMENT_PREFIX = "OUTGROW_"
+_MISSPELT_RATIO = 0.6
 # Variables of ours that are no settings of `run`.
 _OTHER_VARIABLES = {"OUTGROW_FAULTS", "OUTGROW_WORKER"}
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -101,7 +102,8 @@ def _choose(
         return Chosen(name, _parsed(name, flag, source, machine), source)
     for variable in (_ENVIRONMENT_PREFIX + name.upper(), *field.metadata["env"]):
         text = environment.get(variable)
-        if text:
+        # Kubernetes writes such an address there for a service named `outgrow`.
+        if text and not text.startswith("tcp://"):
             return Chosen(name, _parsed(name, text, variable, machine), variable)
     if name in file_values:
         return Chosen(name, _parsed(name, file_values[name], file_name, machine), file_name)
@@ -151,12 +153,19 @@ def _run_table(content: Mapping[str, object], file_name: str) -> Mapping[str, ob
 
 
 def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
-    known = {_ENVIRONMENT_PREFIX + name.upper() for name in _FIELDS} | _OTHER_VARIABLES
+    """Refuse what looks like a setting misspelt; others may use our prefix for their own ends.
+
+    Kubernetes does: a service named `outgrow` puts OUTGROW_SERVICE_HOST into every container.
+    """
     for variable in environment:
-        if variable.startswith(_ENVIRONMENT_PREFIX) and variable not in known:
+        name = variable.removeprefix(_ENVIRONMENT_PREFIX)
+        if name == variable or name.lower() in _FIELDS or variable in _OTHER_VARIABLES:
+            continue
+        near = difflib.get_close_matches(name.lower(), _FIELDS, n=1, cutoff=_MISSPELT_RATIO)
+        if near:
             raise UnknownSettingError(
                 f"the environment variable {variable} is no setting",
-                hint=_nearest(variable, known - _OTHER_VARIABLES),
+                hint=f"Did you mean `{_ENVIRONMENT_PREFIX}{near[0].upper()}`?",
             )
 
 

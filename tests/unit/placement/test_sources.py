@@ -260,6 +260,12 @@ def test_an_unknown_variable_of_ours_is_said_with_the_nearest(sources: Sources) 
     assert "Did you mean" in problem.hint
 
 
+def test_variables_of_a_kubernetes_service_with_our_name_are_left_alone(sources: Sources) -> None:
+    theirs = {"OUTGROW_SERVICE_HOST": "10.0.0.1", "OUTGROW_PORT": "tcp://10.0.0.1:80"}
+    theirs |= {"OUTGROW_PORT_80_TCP_PROTO": "tcp", "OUTGROW_PORT_80_TCP_ADDR": "10.0.0.1"}
+    assert sources.value("port", **theirs) == (8000, "default")
+
+
 def test_a_run_that_is_no_table_is_said(sources: Sources) -> None:
     sources.write("run = 3")
     assert "is no table" in sources.problem().text

@@ -76,7 +76,7 @@ async def _empty_turn() -> float:
 
 
 def _serve_once(name: str) -> Callable[[], None]:
-    config = uvicorn.Config(_nothing, http="httptools", access_log=False, proxy_headers=False)
+    config = uvicorn.Config(_nothing, http="httptools", access_log=False)
     config.load()
     given: dict[str, Any] = {"config": config, "server_state": ServerState(), "app_state": {}}
     protocol: Any = _ours(given) if name == "outgrow" else config.http_protocol_class(**given)

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary
 
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from outgrow.errors import SettingValueError, StartupFailedError
 from outgrow.host.app import LoadedApp, as_asgi
@@ -54,8 +53,6 @@ class Edge:
             raise SettingValueError(f"the TLS files cannot be used: {problem}") from None
         # Only the version in the scope depends on it: the app is adapted already.
         self._config.interface = loaded.interface
-        if settings.proxy_headers:
-            app = ProxyHeadersMiddleware(app, settings.trusted_proxies)
         self.state = EdgeState(settings, app, counter)
         self._server = uvicorn.Server(self._config)
         self.threads = settings.threads if loaded.interface == "wsgi" else 0

@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -18,13 +19,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from outgrow.telemetry import LOOP_KEY, Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sized
+    from collections.abc import Callable, Container, Sized
 
     from outgrow.model import Settings
     from outgrow.telemetry import CallCounter
 
 _METERED_ONE_IN = 8
 _CHUNK_FRAME_BYTES = 16
+_FORWARDED_NAMES = {b"x-forwarded-for", b"x-forwarded-proto"}
 _REASONS = {
     408: "Request Timeout",
     413: "Content Too Large",
@@ -39,6 +41,7 @@ class EdgeState:
     Attributes:
         settings: The limits.
         app: Serves the requests.
+        app_behind_proxy: The same, for requests that a trusted proxy forwarded.
         counter: Counts them.
         heads: Requests whose headers came; every eighth is metered.
         is_draining: Each response from now on is the last of its connection.
@@ -47,12 +50,20 @@ class EdgeState:
 
     def __init__(self, settings: Settings, app: Callable[..., Any], counter: CallCounter) -> None:
         self.settings = settings
-        self.app = app
+        self.app = self.app_behind_proxy = app
+        self._trusted: Container[str | None] = ()
+        if settings.proxy_headers:
+            proxied = ProxyHeadersMiddleware(app, settings.trusted_proxies)
+            self.app_behind_proxy, self._trusted = proxied, proxied.trusted_hosts
         self.counter = counter
         self.heads = 0
         self.is_draining = False
         self.now_seconds = 0.0
         self.arriving: WeakSet[object] = WeakSet()
+
+    def trusts(self, client: tuple[str, int] | None) -> bool:
+        """Whether this client is a proxy whose X-Forwarded-* headers are believed."""
+        return (client[0] if client else None) in self._trusted
 
 
 class EdgeRequest(RequestResponseCycle):
@@ -60,20 +71,17 @@ class EdgeRequest(RequestResponseCycle):
 
     begun_ns = 0
     status = 0
-    is_counted = False
     steps: Steps | None = None
+    # Who counts it; nobody once it is counted, or where the app itself runs a server.
+    counted_by: EdgeProtocol | None = None
 
     # No coroutine: what uvicorn's own makes is awaited directly, which saves a frame.
     def send(self, message: Any) -> Any:
         """Pass a message of the app on to the client; count when it is the last."""
         if not self.response_started:
             self.status = message.get("status", 500)
-        elif not message.get("more_body") and not self.is_counted:
-            self.is_counted = True
-            # None for a server that the app itself runs, and after the app returned.
-            count = getattr(getattr(self.on_response, "__self__", None), "count", None)
-            if count is not None:
-                count(self, self.status)
+        elif self.counted_by is not None and not message.get("more_body"):
+            self.counted_by.count(self, self.status)
         return RequestResponseCycle.send(self, message)
 
 
@@ -90,7 +98,9 @@ class EdgeProtocol(HttpToolsProtocol):
         self.app = state.app
         self.read_at = state.now_seconds
         self.head_bytes = 0
+        self.head_bytes_max = state.settings.header_bytes_max
         self.body_bytes = 0
+        self.is_trusted_proxy = False
         self._head: tuple[object, float] | None = None
 
     @property
@@ -104,6 +114,8 @@ class EdgeProtocol(HttpToolsProtocol):
         """A client connected."""
         self.edge.arriving.discard(self)
         super().connection_made(transport)
+        # Whom to trust depends on the connection alone, so requests need not ask.
+        self.is_trusted_proxy = self.edge.trusts(self.client)
         self.flow = _PipelineFlow(transport, self.pipeline)
 
     def data_received(self, data: bytes) -> None:
@@ -112,12 +124,11 @@ class EdgeProtocol(HttpToolsProtocol):
         What is no body counts as head: so do chunk extensions and trailers, which could otherwise
         go on for ever.
         """
-        edge = self.edge
-        self.read_at = edge.now_seconds
+        self.read_at = self.edge.now_seconds
         self.head_bytes += len(data)
-        if self.head_bytes > edge.settings.header_bytes_max:
+        if self.head_bytes > self.head_bytes_max:
             self._received_much(data)
-            if self.head_bytes > edge.settings.header_bytes_max and not self.transport.is_closing():
+            if self.head_bytes > self.head_bytes_max and not self.transport.is_closing():
                 self.refuse(431)
         else:
             HttpToolsProtocol.data_received(self, data)
@@ -135,13 +146,16 @@ class EdgeProtocol(HttpToolsProtocol):
         steps = None
         edge.heads += 1
         self.head_bytes = 0
+        if self.is_trusted_proxy and app is edge.app and _is_forwarded(self.headers):
+            self.app = edge.app_behind_proxy
         if edge.heads % _METERED_ONE_IN == 1:
             steps = Steps()
-            self.app = steps.around(app)
+            self.app = steps.around(self.app)
         HttpToolsProtocol.on_headers_complete(self)
         self.app = app
         request: Any = self.cycle
         if request is not before:  # a WebSocket is no request
+            request.counted_by = self
             request.begun_ns = perf_counter_ns()
             request.steps = steps
             if edge.is_draining:
@@ -160,6 +174,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def count(self, request: EdgeRequest, status: int) -> None:
         """Count a request that ended; a status of 0 means that it was cut off."""
+        request.counted_by = None
         scope: Any = request.scope
         if request.steps is not None:
             scope.setdefault(LOOP_KEY, request.steps.total_ns)  # unless threads did the work
@@ -169,8 +184,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the request that this cut off, if any."""
         request = self._request
-        if request is not None and not request.response_complete and not request.is_counted:
-            request.is_counted = True
+        if request is not None and request.counted_by is not None:
             self.count(request, 0)
         super().connection_lost(exc)
 
@@ -276,7 +290,7 @@ class _PipelineFlow(FlowControl):
         self._pipeline = pipeline
 
     def resume_reading(self) -> None:
-        if not self._pipeline:
+        if self.read_paused and not self._pipeline:
             super().resume_reading()
 
 
@@ -284,6 +298,13 @@ def protocol_for(settings: Settings) -> type[EdgeProtocol]:
     """The protocol that keeps the limits which are set, and pays for no others."""
     is_limited = settings.concurrency_max or settings.body_bytes_max
     return LimitedProtocol if is_limited else EdgeProtocol
+
+
+def _is_forwarded(headers: list[tuple[bytes, bytes]]) -> bool:
+    for name, _ in headers:  # not `any`, whose generator costs three times as much
+        if name in _FORWARDED_NAMES:
+            return True
+    return False
 
 
 def _announced_bytes(headers: list[tuple[bytes, bytes]]) -> int:
@@ -299,7 +320,7 @@ def _guarding_head(edge: EdgeState) -> Callable[..., Any]:
     async def guarded(scope: Any, receive: Any, send: Any) -> None:
         size = len(scope["raw_path"]) + len(scope["query_string"])
         size += sum(len(name) + len(value) + 4 for name, value in scope["headers"])
-        app = edge.app if size <= edge.settings.header_bytes_max else _refusing(431)
+        app = edge.app_behind_proxy if size <= edge.settings.header_bytes_max else _refusing(431)
         await app(scope, receive, send)
 
     return guarded

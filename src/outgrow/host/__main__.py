@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 
 _PR_SET_PDEATHSIG = 1
-_SIGKILL = 9
 
 
 def main() -> int:
@@ -34,7 +33,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _leave_to_supervisor)
     faulthandler.enable(file=2, all_threads=True)
-    _die_with_parent(_SIGKILL)
+    _die_with_parent(signal.SIGKILL)
     channel = open_channel(int(sys.argv[1]))
     begin, early = _first_orders(channel)
     try:

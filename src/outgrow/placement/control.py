@@ -84,16 +84,15 @@ class ControlServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, has_control: bool
     ) -> None:
         task = cast("asyncio.Task[None]", asyncio.current_task())
-        (self._open if has_control else self._probes).add(task)
+        own = self._open if has_control else self._probes
+        own.add(task)
         try:
-            own = self._open if has_control else self._probes
             if len(own) <= CONNECTIONS_MAX:
                 await self._exchange(_Exchange(reader, writer), has_control=has_control)
         except (OSError, h11.ProtocolError, TimeoutError, ValueError, asyncio.CancelledError):
             pass
         finally:
-            self._open.discard(task)
-            self._probes.discard(task)
+            own.discard(task)
             writer.close()
 
     async def _exchange(self, exchange: _Exchange, *, has_control: bool) -> None:

@@ -217,8 +217,7 @@ class Fleet:
 
     def _fill(self, now: float) -> None:
         for load in list(self.loads):
-            is_wanted = load is self.in_service or (self.change and load is self.change.target)
-            if not is_wanted or load.loaded is None:
+            if not self._is_needed(load) or load.loaded is None:
                 continue
             members = {w.name for w in self._members(load) if not w.is_worn}
             for name in self._names(self.wanted):
@@ -282,8 +281,7 @@ class Fleet:
         for worker in surplus + (worn if len(fresh) >= self.wanted else []):
             self._drain(worker, now)
         for load in self.loads[:]:
-            is_needed = load is self.in_service or (self.change and load is self.change.target)
-            if not is_needed and not any(w.load is load for w in self.workers.values()):
+            if not self._is_needed(load) and not any(w.load is load for w in self.workers.values()):
                 self._drop(load)
 
     def _drain(self, worker: Worker, now: float, *, closes_idle: bool = False) -> None:
@@ -342,6 +340,9 @@ class Fleet:
         when = f"in {delay:g} s" if delay else "now"
         who = f"{worker.name} (process {worker.pid})" if worker.pid else worker.name
         self.say(f"{who} {how}; it is started again {when}")
+
+    def _is_needed(self, load: Load) -> bool:
+        return load is self.in_service or self._is_new(load)
 
     def _is_new(self, load: Load) -> bool:
         return self.change is not None and load is self.change.target

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 from weakref import WeakSet
 
+from httptools import parse_url
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http import httptools_impl
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from outgrow.host.request import EdgeRequest
 from outgrow.telemetry import LOOP_KEY, Steps
 
 if TYPE_CHECKING:
@@ -66,29 +68,6 @@ class EdgeState:
         return (client[0] if client else None) in self._trusted
 
 
-class EdgeRequest(RequestResponseCycle):
-    """One request and its response, counted when the response ends."""
-
-    begun_ns = 0
-    status = 0
-    steps: Steps | None = None
-    # Who counts it; nobody once it is counted, or where the app itself runs a server.
-    counted_by: EdgeProtocol | None = None
-
-    # No coroutine: what uvicorn's own makes is awaited directly, which saves a frame.
-    def send(self, message: Any) -> Any:
-        """Pass a message of the app on to the client; count when it is the last."""
-        if not self.response_started:
-            self.status = message.get("status", 500)
-        elif self.counted_by is not None and not message.get("more_body"):
-            self.counted_by.count(self, self.status)
-        return RequestResponseCycle.send(self, message)
-
-
-# uvicorn names the class in the middle of a long method; there is no other seam.
-setattr(httptools_impl, "RequestResponseCycle", EdgeRequest)  # noqa: B010
-
-
 class EdgeProtocol(HttpToolsProtocol):
     """One HTTP/1.1 connection."""
 
@@ -101,6 +80,9 @@ class EdgeProtocol(HttpToolsProtocol):
         self.head_bytes_max = state.settings.header_bytes_max
         self.body_bytes = 0
         self.is_trusted_proxy = False
+        # When its last response ended, while no next request has begun: uvicorn's timer for each
+        # response costs more than all counting does.
+        self.idle_since: float | None = None
         self._head: tuple[object, float] | None = None
 
     @property
@@ -125,6 +107,7 @@ class EdgeProtocol(HttpToolsProtocol):
         go on for ever.
         """
         self.read_at = self.edge.now_seconds
+        self.idle_since = None
         self.head_bytes += len(data)
         if self.head_bytes > self.head_bytes_max:
             self._received_much(data)
@@ -140,28 +123,47 @@ class EdgeProtocol(HttpToolsProtocol):
         self.app = served
 
     def on_headers_complete(self) -> None:
-        """Start the app on the request; meter every eighth."""
-        edge = self.edge
-        app, before = self.app, self.cycle
-        steps = None
-        edge.heads += 1
+        """Start the app on the request, or let it wait for its turn; meter every eighth."""
+        edge, parser, scope = (
+            self.edge,
+            cast("Any", self.parser),
+            cast("dict[str, Any]", self.scope),
+        )
+        scope["method"] = parser.get_method().decode("ascii")
+        version = parser.get_http_version()
+        if version != "1.1":
+            scope["http_version"] = version
+        if parser.should_upgrade() and self._should_upgrade():
+            return  # a WebSocket is no request
+        self._locate(scope)
         self.head_bytes = 0
+        app, steps = self.app, None
         if self.is_trusted_proxy and app is edge.app and _is_forwarded(self.headers):
-            self.app = edge.app_behind_proxy
+            app = edge.app_behind_proxy
+        edge.heads += 1
         if edge.heads % _METERED_ONE_IN == 1:
             steps = Steps()
-            self.app = steps.around(self.app)
-        HttpToolsProtocol.on_headers_complete(self)
-        self.app = app
-        request: Any = self.cycle
-        if request is not before:  # a WebSocket is no request
-            request.counted_by = self
-            request.begun_ns = perf_counter_ns()
-            request.steps = steps
-            if edge.is_draining:
-                request.keep_alive = False
-            # Trailers, which come after the body, are no headers: the app has this list already.
-            self.headers = []
+            app = steps.around(app)
+        before = self._request
+        keep_alive = version != "1.0" and not edge.is_draining and parser.should_keep_alive()
+        self.cycle = request = EdgeRequest(self, keep_alive, steps)
+        # Trailers, which come after the body, are no headers: the app has this list already.
+        self.headers = []
+        if before is None or before.response_complete:
+            self._start_asgi_task(request, app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((request, app))
+
+    def _locate(self, scope: dict[str, Any]) -> None:
+        url = parse_url(self.url)
+        raw_path, root = url.path, self.root_path
+        path = raw_path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        scope["path"] = root + path if root else path
+        scope["raw_path"] = root.encode("ascii") + raw_path if root else raw_path
+        scope["query_string"] = url.query or b""
 
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on."""
@@ -172,9 +174,20 @@ class EdgeProtocol(HttpToolsProtocol):
         """A chunk of a body ended; its frame is no more than a chunk may have."""
         self.head_bytes = max(0, self.head_bytes - _CHUNK_FRAME_BYTES)
 
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or wait for one."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle_since = self.edge.now_seconds
+
     def count(self, request: EdgeRequest, status: int) -> None:
         """Count a request that ended; a status of 0 means that it was cut off."""
-        request.counted_by = None
+        request.is_counted = True
         scope: Any = request.scope
         if request.steps is not None:
             scope.setdefault(LOOP_KEY, request.steps.total_ns)  # unless threads did the work
@@ -184,7 +197,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the request that this cut off, if any."""
         request = self._request
-        if request is not None and request.counted_by is not None:
+        if request is not None and not request.is_counted:
             self.count(request, 0)
         super().connection_lost(exc)
 
@@ -194,7 +207,10 @@ class EdgeProtocol(HttpToolsProtocol):
         """Close the connection if its client has used up our patience."""
         if self.transport.is_closing():
             return
-        if self._head_is_late(now):
+        if self.idle_since is not None:
+            if now - self.idle_since >= self.timeout_keep_alive:
+                self.transport.close()
+        elif self._head_is_late(now):
             self.refuse(408, silently=self.head_bytes == 0)
         elif self._body_is_late(now):
             self.refuse(408, silently=self._request is None or self._request.response_complete)
@@ -211,7 +227,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _body_is_late(self, now: float) -> bool:
         request = self._request
-        if request is None or self.flow.read_paused or self.timeout_keep_alive_task is not None:
+        if request is None or self.flow.read_paused:
             return False
         if now - self.read_at <= self.edge.settings.body_idle_seconds:
             return False

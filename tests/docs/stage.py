@@ -26,6 +26,7 @@ START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 SERVES = re.compile(r"^(?:python -m )?outgrow (?:run|dev)\b(?!.*--(?:explain|help))")
 READY = re.compile(r"^outgrow: serving ", re.MULTILINE)
+ASSIGNMENT = re.compile(r"\w+=")
 PORT = re.compile(r"\b[89]\d{3}\b")
 
 
@@ -86,7 +87,8 @@ class Stage:
         if SERVES.match(command) and block.exit_code == 0:
             self._serve(command, where)
             return
-        program = command.split()[0]
+        words = command.split()
+        program = next(word for word in words if not ASSIGNMENT.match(word))
         environment = self._environment()
         if not shutil.which(program, path=environment["PATH"]):
             pytest.skip(f"{where}: {program} is not installed")

@@ -17,7 +17,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from outgrow.host.request import EdgeRequest
+from outgrow.host.request import LINGER_BYTES_MAX, EdgeRequest
 from outgrow.telemetry import LOOP_KEY, Steps
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _METERED_ONE_IN = 8
 _CHUNK_FRAME_BYTES = 16
+_LINGER_SECONDS = 2.0
+_LINGER_BYTES = {408: 65_536, 413: LINGER_BYTES_MAX, 431: 1024 * 1024}
 _FORWARDED_NAMES = {b"x-forwarded-for", b"x-forwarded-proto"}
 _REASONS = {
     408: "Request Timeout",
@@ -83,12 +85,19 @@ class EdgeProtocol(HttpToolsProtocol):
         # When its last response ended, while no next request has begun: uvicorn's timer for each
         # response costs more than all counting does.
         self.idle_since: float | None = None
+        self.lingers_until: float | None = None
+        self.linger_bytes = 0
         self._head: tuple[object, float] | None = None
 
     @property
     def _request(self) -> EdgeRequest | None:
         """The latest request; uvicorn calls it a cycle, and declares that there always is one."""
         return cast("EdgeRequest | None", self.cycle)
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the connection takes nothing more."""
+        return self.lingers_until is not None or self.transport.is_closing()
 
     # What the client sends.
 
@@ -106,12 +115,17 @@ class EdgeProtocol(HttpToolsProtocol):
         What is no body counts as head: so do chunk extensions and trailers, which could otherwise
         go on for ever.
         """
+        if self.lingers_until is not None:
+            self.linger_bytes -= len(data)
+            if self.linger_bytes < 0:
+                self.transport.close()
+            return
         self.read_at = self.edge.now_seconds
         self.idle_since = None
         self.head_bytes += len(data)
         if self.head_bytes > self.head_bytes_max:
             self._received_much(data)
-            if self.head_bytes > self.head_bytes_max and not self.transport.is_closing():
+            if self.head_bytes > self.head_bytes_max and not self.is_ending:
                 self.refuse(431)
         else:
             HttpToolsProtocol.data_received(self, data)
@@ -124,6 +138,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the app on the request, or let it wait for its turn; meter every eighth."""
+        if self.lingers_until is not None:
+            return  # it lies in the same packet as what was refused
         edge, parser, scope = (
             self.edge,
             cast("Any", self.parser),
@@ -177,7 +193,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request, or wait for one."""
         self.server_state.total_requests += 1
-        if self.transport.is_closing():
+        if self.is_ending:
             return
         self.flow.resume_reading()
         if self.pipeline:
@@ -207,7 +223,10 @@ class EdgeProtocol(HttpToolsProtocol):
         """Close the connection if its client has used up our patience."""
         if self.transport.is_closing():
             return
-        if self.idle_since is not None:
+        if self.lingers_until is not None:
+            if now > self.lingers_until:
+                self.transport.close()
+        elif self.idle_since is not None:
             if now - self.idle_since >= self.timeout_keep_alive:
                 self.transport.close()
         elif self._head_is_late(now):
@@ -245,12 +264,32 @@ class EdgeProtocol(HttpToolsProtocol):
         is_answered = request is not None and request.response_started
         if request is not None and self.scope is not request.scope:
             is_answered = is_open and is_answered  # the refused one is the next
-        if not silently and not is_answered:
+        answers = not silently and not is_answered
+        if answers:
             self.transport.write(_refusal(status))
         if is_open and request:
             request.disconnected = True
             request.message_event.set()
-        self.transport.close()
+        self.end(linger_bytes=_LINGER_BYTES[status] if answers else 0)
+
+    def end(self, *, linger_bytes: int = 0) -> None:
+        """Close; where the client may still be sending, only once it has read our answer.
+
+        Bytes that arrive at a closed socket make the kernel reset the connection, and the client
+        would lose an answer that it has not read yet.
+
+        Args:
+            linger_bytes: How much of what it still sends is taken, and thrown away.
+        """
+        if linger_bytes and self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.linger_bytes = linger_bytes
+            self.lingers_until = self.edge.now_seconds + _LINGER_SECONDS
+            if self.flow.read_paused:
+                self.flow.read_paused = False
+                self.transport.resume_reading()
+        else:
+            self.transport.close()
 
     def leave(self, *, closes_idle: bool) -> None:
         """Drain: end after the present response, or the next one where none is under way.
@@ -293,7 +332,7 @@ class LimitedProtocol(EdgeProtocol):
         limit = self.edge.settings.body_bytes_max
         if not limit or self.body_bytes <= limit:
             super().on_body(body)
-        elif not self.transport.is_closing():
+        elif not self.is_ending:
             done = self._request is None or self._request.response_complete
             self.refuse(413, silently=done)
 

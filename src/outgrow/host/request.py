@@ -32,6 +32,7 @@ _KINDS: dict[bytes, _Kind] = {
     b"connection": "connection",
 }
 _NAMES_MAX = 1024
+LINGER_BYTES_MAX = 32 * 1024 * 1024
 _names: dict[bytes, tuple[bytes, _Kind]] = {}
 _logger = logging.getLogger("uvicorn.error")
 
@@ -165,7 +166,7 @@ class EdgeRequest(RequestResponseCycle):
             self.protocol.count(self, self.status)
             self.message_event.set()
             if not self.keep_alive:
-                self.transport.close()
+                self.protocol.end(linger_bytes=LINGER_BYTES_MAX if self.more_body else 0)
             self.on_response()
 
     def _log_access(self, status: int) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from outgrow.host import Begin, Failed, Order, Report
 from outgrow.placement.patience import Patience
-from outgrow.wire import Channel, channel_pair
+from outgrow.wire import Channel, ChannelClosedError, channel_pair
 
 if TYPE_CHECKING:
     import socket
@@ -177,6 +177,31 @@ def send(channel: Channel[Any], order: Order, descriptors: tuple[int, ...] = ())
     """Send an order to a process that may be gone: its death will be noticed elsewhere."""
     with contextlib.suppress(Exception):
         channel.send(order, descriptors)
+
+
+def send_waiting(channel: Channel[Any]) -> None:
+    """Send what the socket did not take before."""
+    if channel.has_waiting:
+        with contextlib.suppress(ChannelClosedError):
+            channel.flush()
+
+
+def what_is_awaited(load: Load, workers: list[Worker], now: float) -> str:
+    """What keeps this version from serving, in words; empty where nothing does.
+
+    Args:
+        load: The version.
+        workers: Its workers.
+        now: Seconds, on the loop's clock.
+    """
+    if load.loaded is None:
+        return f"the import of `{load.begin.settings.app}` ({now - load.started_at:.0f} s)"
+    for worker in workers:
+        if not worker.ready_at:
+            waits_for = worker.beat.waits_for if worker.beat else ""
+            place = f", at {waits_for}" if waits_for else ""
+            return f"{worker.name}: the app's start-up ({now - worker.started_at:.0f} s){place}"
+    return ""
 
 
 def close_descriptors(*descriptors: int | None) -> None:

@@ -35,7 +35,9 @@ from outgrow.placement.crew import (
     close_descriptors,
     ended_how,
     send,
+    send_waiting,
     start_process,
+    what_is_awaited,
 )
 from outgrow.placement.judge import judge
 from outgrow.placement.leftovers import clear_live_gauges
@@ -44,7 +46,7 @@ from outgrow.placement.patience import Patience
 from outgrow.placement.scale import Scaler
 from outgrow.placement.sockets import share_out
 from outgrow.telemetry import Window
-from outgrow.wire import ChannelClosedError
+from outgrow.wire import DESCRIPTORS_MAX, ChannelClosedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +102,7 @@ class Fleet:
         self._nurseries = Nurseries(self._loop, pipes, self, self.say)
         self._has_colors = has_colors
         self._count = 0
+        self._versions = 0
         self._settling = asyncio.Event()
         self._waited_said_at = 0.0
         self._scaled_at = 0.0
@@ -124,12 +127,12 @@ class Fleet:
 
     def load(self, settings: Settings) -> Change:
         """Bring a new version of the app into service; replaces a change that is under way."""
-        self.settings = settings
         if self.change is not None:
             text = "another reload came before this one was done"
             self._abandon(WorkerDiedError(text, hint=""), is_replaced=True)
-        version = 1 + max((load.version for load in self.loads), default=0)
-        load = Load(version, Begin("", version, settings, has_colors=self._has_colors))
+        self._versions += 1  # never twice the same, whether it came to serve or not
+        begin = Begin("", self._versions, settings, has_colors=self._has_colors)
+        load = Load(self._versions, begin)
         self.loads.append(load)
         self._nurseries.start(load)
         self._patience.clear()  # what failed may be what the new version mends
@@ -140,9 +143,14 @@ class Fleet:
     def resize(self, replicas: Replicas, busy_percent: float | None = None) -> None:
         """Have so many workers from now on, and scale them to this busy share where it is given."""
         self.scaler = Scaler(replicas, busy_percent or self.scaler.busy_percent)
-        self.wanted = min(max(self.wanted, replicas.min), replicas.max)
+        self._want(min(max(self.wanted, replicas.min), replicas.max))
         self._make_sockets()
         self.settle()
+
+    def _want(self, count: int) -> None:
+        self.wanted = count
+        for name in set(self._died_at) - set(self._names(count)):
+            del self._died_at[name]  # nobody waits for it any more
 
     def stop(self) -> None:
         """Let all workers finish what they have begun, and leave."""
@@ -152,6 +160,8 @@ class Fleet:
         now = self._loop.time()
         for worker in self.workers.values():
             self._drain(worker, now, closes_idle=True)
+            if not worker.beat_at:
+                worker.kill(signal.SIGKILL, now)  # it imports, and reads no order until it is done
         for load in self.loads[:]:
             self._drop(load)
 
@@ -193,6 +203,8 @@ class Fleet:
             self._trim(now)
             self._say_waiting(now)
         self._judge(now)
+        for worker in self.workers.values():
+            send_waiting(worker.channel)
         self._settling.set()
 
     def _forgive(self, now: float) -> None:
@@ -213,7 +225,7 @@ class Fleet:
         if wanted != self.wanted:
             total = sum(busy) / max(len(busy), 1)
             self.say(f"workers {self.wanted} -> {wanted}: they are {total:.0f} % busy")
-            self.wanted = wanted
+            self._want(wanted)
 
     def _fill(self, now: float) -> None:
         for load in list(self.loads):
@@ -238,6 +250,7 @@ class Fleet:
         if len(ready) < (self.wanted if self.in_service else 1):
             return
         self.in_service = change.target
+        self.settings = change.target.begin.settings
         self._end_change(None)
 
     def _share(self, now: float) -> None:
@@ -263,8 +276,10 @@ class Fleet:
         if not numbers:
             return
         ordered = sorted(numbers)
-        sockets = tuple(self._listeners.sockets[number].fileno() for number in ordered)
-        send(worker.channel, Listen(ordered), sockets)
+        for start in range(0, len(ordered), DESCRIPTORS_MAX):
+            some = ordered[start : start + DESCRIPTORS_MAX]
+            sockets = tuple(self._listeners.sockets[number].fileno() for number in some)
+            send(worker.channel, Listen(some), sockets)
         worker.listening |= numbers
 
     def _trim(self, now: float) -> None:
@@ -286,7 +301,7 @@ class Fleet:
 
     def _drain(self, worker: Worker, now: float, *, closes_idle: bool = False) -> None:
         worker.drain_at = worker.drain_at or now
-        worker.drain_seconds = self.settings.drain_seconds
+        worker.drain_seconds = worker.load.begin.settings.drain_seconds
         worker.listening.clear()
         send(worker.channel, Drain(closes_idle, worker.drain_seconds))
 
@@ -294,7 +309,7 @@ class Fleet:
 
     def _judge(self, now: float) -> None:
         for worker in list(self.workers.values()):
-            judge(worker, self.settings, now, self.say)
+            judge(worker, worker.load.begin.settings, now, self.say)
             if worker.pid or not (worker.lost_at or worker.failed):
                 continue
             if not worker.lost_at:
@@ -462,19 +477,9 @@ class Fleet:
         if self.change is None or now - self._waited_said_at < WAITING_SAID_SECONDS:
             return
         self._waited_said_at = now
-        load = self.change.target
-        if load.loaded is None:
-            seconds = now - load.started_at
-            self._say(f"waiting for the import of `{self.settings.app}` ({seconds:.0f} s)")
-            return
-        for worker in self._members(load):
-            if not worker.ready_at:
-                place = (
-                    f", at {worker.beat.waits_for}" if worker.beat and worker.beat.waits_for else ""
-                )
-                seconds = now - worker.started_at
-                self._say(f"waiting for {worker.name}: the app's start-up ({seconds:.0f} s){place}")
-                return
+        awaited = what_is_awaited(self.change.target, self._members(self.change.target), now)
+        if awaited:
+            self._say(f"waiting for {awaited}")
 
     def say(self, text: str) -> None:
         """Tell people, and remember it as an event."""

@@ -11,6 +11,7 @@ import os
 import threading
 from collections import deque
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class LogBook:
         self.readers: list[Callable[[bytes], None]] = []
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._size_bytes = os.fstat(self._file).st_size
-        self._partial: dict[tuple[str, str], bytes] = {}
+        self._partial: dict[tuple[str, str, int], bytes] = {}
         self._waiting: deque[tuple[int | None, bytes]] = deque()
         self._waiting_bytes = 0
         self._wake = threading.Condition()
@@ -50,7 +51,9 @@ class LogBook:
         """Whether so much waits that no more should be read from the pipes."""
         return self._waiting_bytes > WAITING_BYTES_MAX
 
-    def passed(self, worker: str, stream: str, chunk: bytes, descriptor: int | None) -> None:
+    def passed(
+        self, worker: str, stream: str, chunk: bytes, descriptor: int | None, source: int = 0
+    ) -> None:
         """Take what a worker printed.
 
         Args:
@@ -58,10 +61,11 @@ class LogBook:
             stream: `out` or `err`.
             chunk: The bytes, any number of lines and parts of lines.
             descriptor: Where to pass them on to; None to keep them only.
+            source: Where they came from: two workers of one name may print at a time.
         """
         if descriptor is not None:
             self._put(descriptor, chunk)
-        key = (worker, stream)
+        key = (worker, stream, source)
         text = self._partial.pop(key, b"") + chunk
         whole, newline, rest = text.rpartition(b"\n")
         if not newline and len(rest) > LINE_BYTES_MAX:
@@ -71,10 +75,12 @@ class LogBook:
         if whole or newline:
             self._keep(worker, stream, whole)
 
-    def closed(self, worker: str, streams: tuple[str, ...] = ("out", "err")) -> None:
+    def closed(
+        self, worker: str, streams: tuple[str, ...] = ("out", "err"), source: int = 0
+    ) -> None:
         """Streams of a worker ended: their last line may lack its end."""
         for stream in streams:
-            rest = self._partial.pop((worker, stream), b"")
+            rest = self._partial.pop((worker, stream, source), b"")
             if rest:
                 self._keep(worker, stream, rest)
 
@@ -114,18 +120,17 @@ class LogBook:
         self._size_bytes += len(chunk)
 
     def _turn_page(self) -> None:
+        parts = [self.path.with_name(f"{self.path.name}.{n}") for n in range(FILES_MAX)]
+        parts.insert(1, self.path)  # the fresh one, the present one, and the older ones
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         with contextlib.suppress(OSError):
-            for number in range(FILES_MAX - 1, 0, -1):
-                older = self.path.with_name(f"{self.path.name}.{number}")
-                newer = (
-                    self.path if number == 1 else older.with_name(f"{self.path.name}.{number - 1}")
-                )
-                if newer.exists():
-                    newer.replace(older)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
-            fresh = os.open(self.path, flags, 0o600)
+            # The fresh one first: where there is none to be had, all stay as they are.
+            fresh = os.open(parts[0], flags, 0o600)
             os.close(self._file)
             self._file, self._size_bytes = fresh, 0
+            for newer, older in reversed(list(pairwise(parts))):
+                if newer.exists():
+                    newer.replace(older)
 
     def close(self, seconds: float = 2.0) -> None:
         """Write what waits, for so long at the most."""

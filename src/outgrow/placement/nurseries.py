@@ -17,6 +17,7 @@ from outgrow.placement.crew import (
     ended_how,
     open_channel,
     send,
+    send_waiting,
     start_process,
 )
 from outgrow.wire import Channel, ChannelClosedError, channel_pair
@@ -112,6 +113,8 @@ class Nurseries:
     def judge(self, load: Load, now: float) -> None:
         """Give an import up that takes too long, and try again one that is needed."""
         settings = load.begin.settings
+        if load.nursery is not None:
+            send_waiting(load.nursery)
         if load.restart_at and now >= load.restart_at and not load.is_dropped:
             try:
                 self.start(load)

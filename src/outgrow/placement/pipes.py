@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _READ_BYTES = 65_536
 _FLUSH_READS_MAX = 64
+_MANY_BYTES = 8192
+_REST_SECONDS = 0.005
 
 
 class Pipes:
@@ -29,6 +31,7 @@ class Pipes:
         self._passes_on = passes_on
         self._open: dict[int, tuple[str, str]] = {}
         self._is_paused = False
+        self._is_closing = False
 
     def open(self, name: str) -> tuple[int, int]:
         """The ends for a process of this name to print to: stdout and stderr.
@@ -63,16 +66,28 @@ class Pipes:
             self._close(descriptor)
             return False
         onward = (1 if stream == "out" else 2) if self._passes_on else None
-        self._book.passed(name, stream, chunk, onward)
+        self._book.passed(name, stream, chunk, onward, descriptor)
         if self._book.is_full:
             self.breathe()
+        elif len(chunk) < _MANY_BYTES and not self._is_closing:
+            self._rest(descriptor)
         return True
 
     def _close(self, descriptor: int) -> None:
         name, stream = self._open.pop(descriptor)
         self._loop.remove_reader(descriptor)
         os.close(descriptor)
-        self._book.closed(name, (stream,))
+        self._book.closed(name, (stream,), descriptor)
+
+    def _rest(self, descriptor: int) -> None:
+        """Read no more for a moment: one read of many lines costs no more than one of one."""
+        self._loop.remove_reader(descriptor)
+        self._loop.call_later(_REST_SECONDS, self._look_again, descriptor, self._open[descriptor])
+
+    def _look_again(self, descriptor: int, opened: tuple[str, str]) -> None:
+        is_same = self._open.get(descriptor) is opened  # numbers of descriptors come again
+        if is_same and not self._is_paused:
+            self._loop.add_reader(descriptor, self._read, descriptor)
 
     def breathe(self) -> None:
         """Stop reading while too much waits to be written, go on when it does not."""
@@ -86,6 +101,7 @@ class Pipes:
 
     def close(self) -> None:
         """Read what is left, and close all."""
+        self._is_closing = True
         for descriptor in list(self._open):
             for _ in range(_FLUSH_READS_MAX):
                 if not self._read(descriptor):

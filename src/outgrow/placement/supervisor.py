@@ -14,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -198,13 +199,19 @@ class Supervisor:
         for name in fixed:
             if getattr(settings, name) != getattr(self.settings, name):
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
+        change = self.fleet.load(settings)
+        self.say(f"version {change.target.version} is loading")
+        change.done.add_done_callback(partial(self._take, settings))
+        return change.done
+
+    def _take(self, settings: Settings, done: asyncio.Future[None]) -> None:
+        """Live by new settings once the version that has them serves."""
+        if done.exception() is not None:
+            return
         scale = (settings.workers, settings.busy_percent)
         if scale != (self.settings.workers, self.settings.busy_percent):
             self.fleet.resize(*scale)
         self.settings = settings
-        change = self.fleet.load(settings)
-        self.say(f"version {change.target.version} is loading")
-        return change.done
 
     def _reload_by_signal(self) -> None:
         if self._had_terminal and _terminal_is_gone():
@@ -230,7 +237,12 @@ class Supervisor:
 
     def _keep(self, task: asyncio.Task[Any]) -> None:
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._kept)
+
+    def _kept(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # said already; read, so that asyncio does not say it again
 
     # Signals and the end.
 

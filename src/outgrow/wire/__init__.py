@@ -1,5 +1,5 @@
 """How a message crosses from one process to another."""
 
-from outgrow.wire.channel import Channel, ChannelClosedError, channel_pair
+from outgrow.wire.channel import DESCRIPTORS_MAX, Channel, ChannelClosedError, channel_pair
 
-__all__ = ["Channel", "ChannelClosedError", "channel_pair"]
+__all__ = ["DESCRIPTORS_MAX", "Channel", "ChannelClosedError", "channel_pair"]

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 T = TypeVar("T")
 
 FRAME_BYTES_MAX = 8 * 1024 * 1024
-_DESCRIPTORS_MAX = 200
+DESCRIPTORS_MAX = 200
 _HEAD = struct.Struct("<IB")
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -60,15 +60,16 @@ class Channel(Generic[T]):
     def send(self, message: object, descriptors: Sequence[int] = ()) -> None:
         """Send a message, or keep it until `flush` where the socket does not block.
 
-        The descriptors must stay open until the message has left.
-
         Raises:
             ChannelClosedError: The other end is gone.
         """
         payload = _encode(message)
-        head = _HEAD.pack(len(payload), len(descriptors))
-        self._waiting.append((head + payload, tuple(descriptors)))
-        self.flush()
+        frame = _HEAD.pack(len(payload), len(descriptors)) + payload
+        sent = 0 if self._waiting else self._send_some(frame, descriptors)
+        if sent < len(frame):
+            # The sender may close its own descriptors before these leave.
+            kept = () if sent else tuple(os.dup(descriptor) for descriptor in descriptors)
+            self._waiting.append((frame[sent:], kept))
 
     def flush(self) -> None:
         """Send what waits, as far as the kernel takes it.
@@ -78,22 +79,25 @@ class Channel(Generic[T]):
         """
         while self._waiting:
             frame, descriptors = self._waiting[0]
-            try:
-                sent = self._send_some(frame, descriptors)
-            except BlockingIOError:
+            sent = self._send_some(frame, descriptors)
+            if not sent:
                 return
-            except OSError as problem:
-                raise ChannelClosedError(str(problem)) from problem
+            _close_all(descriptors)
             if sent == len(frame):
                 self._waiting.popleft()
             else:
                 self._waiting[0] = (frame[sent:], ())
 
-    def _send_some(self, frame: bytes, descriptors: tuple[int, ...]) -> int:
-        if not descriptors:
-            return self.sock.send(frame)
-        rights = array.array("i", descriptors)
-        return self.sock.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+    def _send_some(self, frame: bytes, descriptors: Sequence[int]) -> int:
+        try:
+            if not descriptors:
+                return self.sock.send(frame)
+            rights = array.array("i", descriptors)
+            return self.sock.sendmsg([frame], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        except BlockingIOError:
+            return 0
+        except OSError as problem:
+            raise ChannelClosedError(str(problem)) from problem
 
     def receive(self) -> list[tuple[T, list[int]]]:
         """Read once, and return the messages that are complete, each with its descriptors.
@@ -114,7 +118,7 @@ class Channel(Generic[T]):
         return self._complete()
 
     def _receive_some(self) -> tuple[bytes, list[int]]:
-        room = socket.CMSG_SPACE(_DESCRIPTORS_MAX * array.array("i").itemsize)
+        room = socket.CMSG_SPACE(DESCRIPTORS_MAX * array.array("i").itemsize)
         chunk, ancillary, flags, _ = self.sock.recvmsg(262_144, room)
         # This process has as many descriptors as it may: the kernel drops the rest.
         self._lacks_room = self._lacks_room or bool(flags & socket.MSG_CTRUNC)
@@ -151,11 +155,18 @@ class Channel(Generic[T]):
 
     def close(self) -> None:
         """Close this end, with all descriptors that nobody took."""
-        for descriptor in self._descriptors:
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
+        _close_all(self._descriptors)
         self._descriptors.clear()
+        for _, descriptors in self._waiting:
+            _close_all(descriptors)
+        self._waiting.clear()
         self.sock.close()
+
+
+def _close_all(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def channel_pair() -> tuple[socket.socket, socket.socket]:

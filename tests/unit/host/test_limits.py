@@ -50,6 +50,7 @@ def test_an_endless_head_is_refused_behind_a_request_that_runs(path: str) -> Non
         with contextlib.suppress(ConnectionError):
             for number in range(100):
                 await client.send(b"X-%d: " % number + b"x" * 100 + b"\r\n")
+        await served.pass_time(4)
         await served.until(lambda: served.edge.connection_count == 0)
 
     serve(test, header_bytes_max=1000)
@@ -99,6 +100,7 @@ def test_many_small_chunks_do_not_buy_endless_trailers() -> None:
             for _ in range(50):
                 await client.send(b"X-Trailer: " + b"x" * 1000 + b"\r\n")
                 await asyncio.sleep(0)
+        await served.pass_time(4)
         await served.until(lambda: served.edge.connection_count == 0)
 
     serve(test, header_bytes_max=1000)

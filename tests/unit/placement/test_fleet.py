@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -192,6 +193,27 @@ def test_a_reload_that_fails_leaves_the_old_version_serving(stage: Stage) -> Non
         assert troupe.names() == ["web/1"]
         assert old.told(Drain) == []
         assert not troupe.fleet.fatal.done()
+
+    stage(piece)
+
+
+def test_a_reload_that_fails_leaves_the_old_settings_and_its_number_behind(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        troupe.fleet.load(replace(troupe.settings, drain_seconds=1.0))
+        troupe.fails(troupe.nursery, "no")
+        await troupe.settle()
+        assert troupe.fleet.settings == troupe.settings
+        assert troupe.fleet.load(troupe.settings).target.version == 3
+
+    stage(piece)
+
+
+def test_stopping_does_not_wait_for_a_worker_that_imports(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.load("thread `metrics`")
+        troupe.fleet.stop()
+        assert [w.killed_at > 0 for w in troupe.fleet.workers.values()] == [True]
 
     stage(piece)
 

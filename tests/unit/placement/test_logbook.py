@@ -303,3 +303,13 @@ def test_pipes_are_not_read_while_the_book_is_full(
     lines = [text for worker, _, text in kept(book) if worker == "web/1"]
     assert lines.count("y" * 999) == written
     assert 0 < written * len(line) < 2 * WAITING_BYTES_MAX
+
+
+def test_half_lines_of_two_workers_of_one_name_do_not_mix(tmp_path: Path) -> None:
+    book = LogBook(tmp_path / "log")
+    book.passed("web/1", "out", b"old, ", None, source=1)
+    book.passed("web/1", "out", b"new\n", None, source=2)
+    book.passed("web/1", "out", b"whole\n", None, source=1)
+    book.close()
+    texts = [line.split(b" ", 3)[3] for line in (tmp_path / "log").read_bytes().splitlines()]
+    assert texts == [b"new", b"old, whole"]

@@ -308,3 +308,19 @@ def test_any_bytes_are_messages_or_an_end_and_nothing_else(garbage: bytes) -> No
     finally:
         sender.close()
         receiver.close()
+
+
+def test_descriptors_that_wait_are_kept_when_their_sender_closes_its_own(tmp_path: Path) -> None:
+    sender, receiver = ends_of(blocks=False)
+    count = 0
+    while not sender.has_waiting:
+        sender.send(Note("x" * 1000))
+        count += 1
+    descriptor = opened(tmp_path, b"kept")
+    sender.send(Tick(1), [descriptor])
+    os.close(descriptor)
+    messages = pumped(sender, receiver, count + 1)
+    assert messages[-1][0] == Tick(1)
+    assert content_of(messages[-1][1][0]) == b"kept"
+    sender.close()
+    receiver.close()

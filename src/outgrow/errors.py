@@ -12,19 +12,44 @@ OutgrowError
 │   ├── StartupTimeoutError       OG108
 │   ├── HookFailedError           OG109
 │   └── WorkerDiedError           OG110
+├── ServiceError                  a service is declared or used in a way that cannot work
+│   ├── NotAServiceError          OG201
+│   ├── FieldTypeError            OG202
+│   ├── SignatureError            OG203
+│   ├── NotAnOperationError       OG204
+│   ├── CycleError                OG205
+│   ├── ProviderMissingError      OG206
+│   ├── EnvironmentVariableError  OG207
+│   ├── ServiceStartError         OG208
+│   ├── WrongCallError            OG209
+│   ├── FakeError                 OG210
+│   ├── BlockingCallError         OG221
+│   └── NarrowingError            OG222
 ├── SettingError                  a setting is wrong
 │   ├── UnknownSettingError       OG301
 │   ├── SettingValueError         OG302
 │   └── SettingsFileError         OG303
-└── RunError                      the machine or another process is in the way
-    ├── AddressInUseError         OG401
-    ├── AddressError              OG402
-    ├── AlreadyRunningError       OG403
-    ├── NotRunningError           OG404
-    ├── RefusedError              OG405
-    ├── FolderError               OG406
-    ├── PlatformError             OG407
-    └── PackageMissingError       OG408
+├── RunError                      the machine or another process is in the way
+│   ├── AddressInUseError         OG401
+│   ├── AddressError              OG402
+│   ├── AlreadyRunningError       OG403
+│   ├── NotRunningError           OG404
+│   ├── RefusedError              OG405
+│   ├── FolderError               OG406
+│   ├── PlatformError             OG407
+│   └── PackageMissingError       OG408
+├── CallError                     a call got no answer, as it can between machines
+│   ├── UnavailableError          OG501
+│   ├── DeadlineExceededError     OG502, a TimeoutError as well
+│   ├── OverloadedError           OG503
+│   ├── RemoteError               OG504
+│   └── ValueMismatchError        OG505, a TypeError as well
+└── DatabaseError                 a service's database cannot be used so
+    ├── DatabaseUrlError          OG601
+    ├── DatabaseUnreachableError  OG602
+    ├── WriteTurnError            OG603
+    ├── ReadOnlyError             OG604
+    └── MigrationError            OG605
 
 Each has a stable code, never given to another error, and a hint: one thing to do. Each class has
 its page in `docs/errors`, made from the texts here.
@@ -37,25 +62,50 @@ __all__ = [
     "AppError",
     "AppMissingError",
     "AttributeMissingError",
+    "BlockingCallError",
+    "CallError",
+    "CycleError",
+    "DatabaseError",
+    "DatabaseUnreachableError",
+    "DatabaseUrlError",
+    "DeadlineExceededError",
+    "EnvironmentVariableError",
     "FactoryFailedError",
+    "FakeError",
+    "FieldTypeError",
     "FolderError",
     "HookFailedError",
     "ImportFailedError",
     "InterfaceError",
+    "MigrationError",
     "ModuleMissingError",
+    "NarrowingError",
+    "NotAServiceError",
+    "NotAnOperationError",
     "NotRunningError",
     "OutgrowError",
+    "OverloadedError",
     "PackageMissingError",
     "PlatformError",
+    "ProviderMissingError",
+    "ReadOnlyError",
     "RefusedError",
+    "RemoteError",
     "RunError",
+    "ServiceError",
+    "ServiceStartError",
     "SettingError",
     "SettingValueError",
     "SettingsFileError",
+    "SignatureError",
     "StartupFailedError",
     "StartupTimeoutError",
+    "UnavailableError",
     "UnknownSettingError",
+    "ValueMismatchError",
     "WorkerDiedError",
+    "WriteTurnError",
+    "WrongCallError",
     "error_from",
 ]
 
@@ -159,6 +209,94 @@ class WorkerDiedError(AppError):
     hint = "See its last output above; a missing library or too little memory are usual causes"
 
 
+class ServiceError(OutgrowError):
+    """A service is declared or used in a way that cannot work."""
+
+
+class NotAServiceError(ServiceError):
+    """A class is used as a service, but is none."""
+
+    code = "OG201"
+    hint = "Write `@service` above the class"
+
+
+class FieldTypeError(ServiceError):
+    """The type of a service's field cannot be found when the program runs."""
+
+    code = "OG202"
+    hint = "Import the type for real, not under `if TYPE_CHECKING:`"
+
+
+class SignatureError(ServiceError):
+    """The signature of an operation cannot cross from one process to another."""
+
+    code = "OG203"
+    hint = "Give every parameter and the result a type that is plain data"
+
+
+class NotAnOperationError(ServiceError, AttributeError):
+    """A client was asked for something that is no operation of its service."""
+
+    code = "OG204"
+    hint = "Mark it with `@operation`"
+
+
+class CycleError(ServiceError):
+    """Services call one another in a circle."""
+
+    code = "OG205"
+    hint = "Break the circle: let one of them publish an event, or move the shared part out"
+
+
+class ProviderMissingError(ServiceError):
+    """A field of a service is no service, and nothing says how to make its value."""
+
+    code = "OG206"
+    hint = "Write a function that returns one, with `@provides` above it"
+
+
+class EnvironmentVariableError(ServiceError):
+    """An environment variable that a service needs is missing or has a wrong value."""
+
+    code = "OG207"
+    hint = "Set the variable, or give the field a default: `from_env(DEFAULT)`"
+
+
+class ServiceStartError(ServiceError):
+    """A provider or a start hook of a service raised an exception."""
+
+    code = "OG208"
+    hint = "Mend the line above"
+
+
+class WrongCallError(ServiceError):
+    """An operation was called in a way that would block, or never run."""
+
+    code = "OG209"
+    hint = "In async code: `await call(prices.quote, ...)`; in sync code: `wait(orders.place(...))`"
+
+
+class FakeError(ServiceError):
+    """A fake of a service does not fit the service."""
+
+    code = "OG210"
+    hint = "Give it the names and parameters of the service's own operations"
+
+
+class BlockingCallError(ServiceError):
+    """An async operation makes a call that stops its whole event loop."""
+
+    code = "OG221"
+    hint = "Make the operation a `def`, which runs in a thread, or await an async call instead"
+
+
+class NarrowingError(ServiceError):
+    """A value of this type comes out of a call different from how it went in."""
+
+    code = "OG222"
+    hint = "Use the type that arrives, so that nobody relies on what is lost"
+
+
 class SettingError(OutgrowError):
     """A setting is wrong."""
 
@@ -240,6 +378,102 @@ class PackageMissingError(RunError):
     """A package is needed that is not installed."""
 
     code = "OG408"
+
+
+class CallError(OutgrowError):
+    """A call got no answer, as it can between machines."""
+
+
+class UnavailableError(CallError):
+    """The service cannot be reached, or was lost while it ran.
+
+    Attributes:
+        may_have_run: Whether the operation may have run all the same. Then only an idempotent one
+            should be called again.
+    """
+
+    code = "OG501"
+
+    def __init__(self, text: str, *, hint: str | None = None, may_have_run: bool = True) -> None:
+        super().__init__(text, hint=hint)
+        self.may_have_run = may_have_run
+
+
+class DeadlineExceededError(CallError, TimeoutError):
+    """The deadline of a call passed before its answer came; it may have run."""
+
+    code = "OG502"
+    hint = "Give the call more time with `deadline(SECONDS)`, or find what is slow"
+
+
+class OverloadedError(CallError):
+    """A service has as many calls to answer as it may; this one never began.
+
+    Attributes:
+        retry_after_seconds: When another try has a chance.
+    """
+
+    code = "OG503"
+    hint = "Try again later; more room: `@service(concurrent_calls_max=...)`, or more replicas"
+
+    def __init__(
+        self, text: str, *, hint: str | None = None, retry_after_seconds: float = 1.0
+    ) -> None:
+        super().__init__(text, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RemoteError(CallError):
+    """An operation raised an exception whose class its caller cannot import."""
+
+    code = "OG504"
+    hint = "Define the exception at the top of a module that both sides import"
+
+
+class ValueMismatchError(CallError, TypeError):
+    """An argument or a result is not of the type that its operation declares."""
+
+    code = "OG505"
+    hint = "Pass what the signature says, or widen the signature"
+
+
+class DatabaseError(OutgrowError):
+    """A service's database cannot be used so."""
+
+
+class DatabaseUrlError(DatabaseError):
+    """The URL of a database is not understood."""
+
+    code = "OG601"
+    hint = "Write it as `sqlite:///FILE` or `postgresql://USER:PASSWORD@HOST/NAME`"
+
+
+class DatabaseUnreachableError(DatabaseError):
+    """A database cannot be opened."""
+
+    code = "OG602"
+    hint = "Start it, or correct the URL"
+
+
+class WriteTurnError(DatabaseError):
+    """A task did not get its turn to write to SQLite in time."""
+
+    code = "OG603"
+    hint = "Keep `begin()` blocks short: no calls to others inside"
+
+
+class ReadOnlyError(DatabaseError):
+    """A session that only reads was asked to write."""
+
+    code = "OG604"
+    hint = "Write in `async with self.db.begin() as session:`"
+
+
+class MigrationError(DatabaseError):
+    """The tables of a database could not be brought to the version that the code needs."""
+
+    code = "OG605"
+    hint = "Mend the migration that is named"
 
 
 def error_from(code: str, text: str, hint: str) -> OutgrowError:

@@ -130,6 +130,11 @@ class Settings:
     header_bytes_max: int = setting(65_536, "size of request line and headers together")
     body_bytes_max: int = setting(0, "size of a request body; 0: no limit")
     concurrency_max: int = setting(0, "requests at once in one worker, past it 503; 0: no limit")
+    wait_seconds_max: float | None = setting(
+        None,
+        "how long a request may wait for its turn, past it 503; 0: no limit;"
+        " not set: 0.5 where services run, else 0",
+    )
     requests_max: int = setting(0, "replace a worker after this many requests; 0: never")
     requests_jitter: int = setting(
         0, "random number of requests, up to this, added to requests_max"

@@ -2,6 +2,8 @@
 
 from outgrow.telemetry.busy import BusyMeter, resident_bytes
 from outgrow.telemetry.calls import CallCounter, CountedWebSockets, RouteTotals
+from outgrow.telemetry.histogram import bucket_of
+from outgrow.telemetry.links import LinkBook, LinkTotals
 from outgrow.telemetry.routes import watch_frameworks
 from outgrow.telemetry.steps import LOOP_KEY, Steps
 from outgrow.telemetry.window import WINDOW_SECONDS, RouteWindow, Window
@@ -12,10 +14,13 @@ __all__ = [
     "BusyMeter",
     "CallCounter",
     "CountedWebSockets",
+    "LinkBook",
+    "LinkTotals",
     "RouteTotals",
     "RouteWindow",
     "Steps",
     "Window",
+    "bucket_of",
     "resident_bytes",
     "watch_frameworks",
 ]

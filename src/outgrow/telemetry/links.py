@@ -1,0 +1,66 @@
+"""Every call between services counted: by who called, and what.
+
+As for routes, what is kept are totals that only grow. A link is told apart by the operation that
+called, so that the forecaster knows how often one operation visits another.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from outgrow.telemetry.histogram import BUCKETS_MAX
+
+LINKS_MAX = 4096
+OTHER = "(other)"
+
+
+class LinkTotals(msgspec.Struct):
+    """What has gone over one link since its worker started.
+
+    Attributes:
+        caller: The operation that called, such as `Orders.place`; `edge` for those from outside.
+        callee: The operation that was called.
+        calls: Calls that ended.
+        errors: Of these, how many ended with an exception.
+        refused: Of these, how many never began, for lack of room or time.
+        duration_ns: Sum of the time from the call to its result.
+        buckets: Calls by bucket of their duration, see `histogram`.
+    """
+
+    caller: str
+    callee: str
+    calls: int = 0
+    errors: int = 0
+    refused: int = 0
+    duration_ns: int = 0
+    buckets: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS_MAX)
+
+
+class LinkBook:
+    """The links of one worker.
+
+    Attributes:
+        links: Totals by callee, then by caller; at most 4,096 in all, then by the caller `(other)`.
+    """
+
+    def __init__(self) -> None:
+        self.links: dict[str, dict[str, LinkTotals]] = {}
+        self._count = 0
+
+    def to(self, callee: str) -> dict[str, LinkTotals]:
+        """The links to one operation, by caller; look there first, it is the quickest."""
+        return self.links.setdefault(callee, {})
+
+    def meet(self, caller: str, callee: str) -> LinkTotals:
+        """The totals of a link, which is new if nobody has met it."""
+        known = self.to(callee)
+        if caller not in known and self._count >= LINKS_MAX:
+            caller = OTHER
+        if caller not in known:
+            self._count += 1
+            known[caller] = LinkTotals(caller, callee)
+        return known[caller]
+
+    def all(self) -> list[LinkTotals]:
+        """All links, in the order in which they were met."""
+        return [totals for known in self.links.values() for totals in known.values()]

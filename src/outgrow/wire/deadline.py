@@ -1,0 +1,123 @@
+"""The moment after which an answer is useless; it travels with each call.
+
+One timer serves an inbound request: it belongs to the outermost deadline, and calls within only
+compare the clock. A deadline acts where the code that it ends awaits next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from outgrow.errors import DeadlineExceededError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+DEFAULT_SECONDS = 10.0
+NEVER_NS = 1 << 62
+EDGE = "edge"
+
+
+class Frame(msgspec.Struct, gc=False):
+    """Which operation runs, and until when its answer is of use.
+
+    Attributes:
+        operation: Such as `Stock.reserve`; `edge` outside of all operations.
+        deadline_ns: On the clock `time.monotonic_ns`.
+    """
+
+    operation: str
+    deadline_ns: int
+
+
+current: ContextVar[Frame | None] = ContextVar("outgrow_frame", default=None)
+
+
+class Deadline:
+    """Ends the block that it is entered for.
+
+    Args:
+        seconds: From the moment it is entered.
+        what: Who is late, for the message; the block itself where empty.
+
+    Raises:
+        DeadlineExceededError: On the way out, where the time was up.
+    """
+
+    def __init__(self, seconds: float, what: str = "") -> None:
+        self._seconds = seconds
+        self._what = what
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._is_up = False
+        self._cancels_before = 0
+        self._before: Frame | None = None
+
+    def __enter__(self) -> None:
+        """Set the deadline, unless a nearer one holds already."""
+        self._before = before = current.get()
+        moment = monotonic_ns() + int(self._seconds * 1e9)
+        if before is not None and before.deadline_ns <= moment:
+            return
+        current.set(Frame(before.operation if before is not None else EDGE, moment))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # a thread: nothing can end it, but its calls compare
+        self._task = asyncio.current_task(loop)
+        if self._task is not None:
+            self._cancels_before = self._task.cancelling()
+            self._timer = loop.call_later(self._seconds, self._end)
+
+    def _end(self) -> None:
+        self._is_up = True
+        assert self._task is not None
+        self._task.cancel()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take the deadline back; say so where it was missed."""
+        current.set(self._before)
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_up and self._task is not None:
+            cancels = self._task.uncancel()
+            if cancels <= self._cancels_before and isinstance(error, asyncio.CancelledError):
+                raise late(self._what, self._seconds) from error
+
+
+def deadline(seconds: float) -> Deadline:
+    """Give everything called inside a `with` block so long, all together.
+
+    A nearer deadline that holds already stays. Calls that are made outside of any deadline have one
+    of 10 seconds.
+
+    Args:
+        seconds: From now; more than 0.
+    """
+    if not seconds > 0:
+        raise ValueError(f"a deadline of {seconds} s is over before it begins")
+    return Deadline(seconds)
+
+
+def late(what: str, seconds: float | None = None) -> DeadlineExceededError:
+    """The error for an answer that comes too late."""
+    limit = f" of {seconds:g} s" if seconds is not None else ""
+    return DeadlineExceededError(f"{what or 'a block'} missed its deadline{limit}")
+
+
+def remaining_seconds() -> float | None:
+    """Seconds until the deadline that holds here; None where none does."""
+    frame = current.get()
+    if frame is None or frame.deadline_ns >= NEVER_NS:
+        return None
+    return (frame.deadline_ns - monotonic_ns()) / 1e9

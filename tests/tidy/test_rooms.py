@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 # Each third-party package, and the only rooms that may know it. A new line needs a reason.
 HOMES = {
     "a2wsgi": {"host"},  # WSGI apps run in the worker
+    "aiosqlite": {"store"},
+    "alembic": {"store"},  # migrations of services' tables
+    "asyncpg": {"store"},
     "h11": {"placement"},  # the control socket and port, which no load touches
     "httptools": {"host"},  # parses what clients of the app send
     "msgspec": set[str](),  # free: values cross every wall as msgspec writes them
     "rich": {"cli"},  # what people see
+    "sqlalchemy": {"store"},  # what services write their tables with
     "typer": {"cli"},
     "uvicorn": {"host"},  # the edge
     "uvloop": {"host"},

@@ -1,0 +1,44 @@
+"""What sessions on SQLite and PostgreSQL share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from outgrow.errors import DatabaseUnreachableError, ReadOnlyError
+
+if TYPE_CHECKING:
+    from sqlalchemy import ExceptionContext
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from outgrow.store.address import Address
+    from outgrow.store.limits import Limits
+    from outgrow.store.turns import Turns
+
+STATEMENT_SHOWN_MAX = 200  # characters
+
+
+def all_in_use(address: Address, limits: Limits, turns: Turns) -> DatabaseUnreachableError:
+    """The error for who got no connection in time."""
+    return DatabaseUnreachableError(
+        f"no connection to {address.shown} was free within {limits.turn_seconds_max:g} s, all "
+        f"{limits.connections_max} are in use: {turns.why_none()}",
+        hint="Keep `begin()` and `read()` blocks short, or raise `connections_max`",
+    )
+
+
+def cannot_write(context: ExceptionContext) -> ReadOnlyError:
+    """The error for a statement that writes, in a session that only reads."""
+    words = " ".join((context.statement or "").split())
+    shown = words if len(words) <= STATEMENT_SHOWN_MAX else f"{words[:STATEMENT_SHOWN_MAX]} ..."
+    return ReadOnlyError(f"a session of read() cannot write: {shown}")
+
+
+def refuse_unwritten(session: AsyncSession) -> None:
+    """Refuse to forget changes that nobody has written."""
+    changed = [*session.new, *session.deleted]
+    changed += [one for one in session.dirty if session.is_modified(one)]
+    if changed:
+        raise ReadOnlyError(
+            f"a session of read() was given a changed `{type(changed[0]).__name__}`, which it "
+            "cannot write"
+        )

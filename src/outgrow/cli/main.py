@@ -9,7 +9,10 @@ import typer
 
 from outgrow import __version__
 from outgrow.cli.apply import apply
+from outgrow.cli.check import check
 from outgrow.cli.logs import logs
+from outgrow.cli.map import map_
+from outgrow.cli.new import new
 from outgrow.cli.run import dev, run
 from outgrow.cli.show import fail
 from outgrow.cli.status import status
@@ -46,7 +49,10 @@ def _all(
     """Runs a Python backend, says what will break first as it grows, and moves that limit."""
 
 
+app.command(rich_help_panel="Write")(new)
 app.command(rich_help_panel="Write")(dev)
+app.command(rich_help_panel="Write")(check)
+app.command("map", rich_help_panel="Write")(map_)
 app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.command(rich_help_panel="Run")(logs)

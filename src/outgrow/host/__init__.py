@@ -1,5 +1,10 @@
 """One process at work: it loads the app, serves it on sockets handed to it, and leaves softly."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from outgrow.host.bridge import call, wait
+from outgrow.host.house import client, uses
 from outgrow.host.orders import (
     Beat,
     Begin,
@@ -16,20 +21,64 @@ from outgrow.host.orders import (
     Started,
     Worn,
 )
+from outgrow.host.services import Host, app_of
+
+if TYPE_CHECKING:
+    from outgrow.host.review import (
+        DatabaseEntry,
+        EdgeEntry,
+        FieldEntry,
+        Finding,
+        Link,
+        OperationEntry,
+        ParameterEntry,
+        Picture,
+        ProviderEntry,
+        ServiceEntry,
+        code_of,
+        findings_of,
+        picture_of,
+    )
 
 __all__ = [
     "Beat",
     "Begin",
+    "DatabaseEntry",
     "Drain",
     "Dump",
+    "EdgeEntry",
     "Failed",
+    "FieldEntry",
+    "Finding",
     "Fork",
+    "Host",
+    "Link",
     "Listen",
     "Loaded",
+    "OperationEntry",
     "Order",
+    "ParameterEntry",
+    "Picture",
+    "ProviderEntry",
     "Ready",
     "Release",
     "Report",
+    "ServiceEntry",
     "Started",
     "Worn",
+    "app_of",
+    "call",
+    "client",
+    "code_of",
+    "findings_of",
+    "picture_of",
+    "uses",
+    "wait",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """What reads an app's source is imported when it is asked for: no worker needs it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'outgrow.host' has no attribute {name!r}")
+    return getattr(import_module("outgrow.host.review"), name)

@@ -8,8 +8,10 @@ configuration, protocols, lifespan and clock are used.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import ssl
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -18,17 +20,20 @@ from uvicorn.lifespan.on import LifespanOn
 
 from outgrow.errors import SettingValueError, StartupFailedError
 from outgrow.host.app import LoadedApp, as_asgi
+from outgrow.host.house import hosts_services, start_services, stop_services
 from outgrow.host.places import lines_in, waiting_line
 from outgrow.host.protocol import EdgeProtocol, EdgeState, protocol_for
 from outgrow.telemetry import CallCounter, CountedWebSockets
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Coroutine, Iterator
 
     from outgrow.model import Settings
 
 TICK_SECONDS = 0.1
 CUT_OFF_SECONDS = 1.0
+_ACCEPTED_AT_ONCE_MAX = 1024
 _SWEEP_TICKS = 5
 _logger = logging.getLogger("uvicorn.error")
 
@@ -56,8 +61,10 @@ class Edge:
         self.state = EdgeState(settings, app, counter)
         self._server = uvicorn.Server(self._config)
         self.threads = settings.threads if loaded.interface == "wsgi" else 0
+        self.state.has_threads = bool(self.threads)
         self._unread: WeakKeyDictionary[Any, tuple[int, float]] = WeakKeyDictionary()
         self._listening: dict[int, asyncio.Server] = {}
+        self._opening: set[asyncio.Task[Any]] = set()
         self._lifespan: _Lifespan | None = None
 
     @property
@@ -85,8 +92,13 @@ class Edge:
 
         Raises:
             StartupFailedError: It failed.
+            ServiceError: A service that the app uses could not be started.
         """
+        if hosts_services():
+            self.state.hosts_services = True
+            await start_services()
         await self._tick(0)
+        self.state.note_lag(0.0)  # services may have come since it was made
         if self._config.lifespan == "off":
             return
         self._lifespan = _Lifespan(self._config)
@@ -100,29 +112,50 @@ class Edge:
 
     async def listen(self, number: int, sock: socket.socket) -> None:
         """Accept connections from this socket from now on."""
-        loop = asyncio.get_running_loop()
-        state = self._server.server_state
-        app_state = self._lifespan.state if self._lifespan is not None else {}
-
-        protocol = protocol_for(self.state.settings)
-
-        def connection() -> EdgeProtocol:
-            made = protocol(
-                config=self._config, server_state=state, app_state=app_state, state=self.state
-            )
-            self.state.arriving.add(made)
-            return made
-
         if number in self._listening:
             sock.close()
             return
+        loop = asyncio.get_running_loop()
+
+        def accepted() -> EdgeProtocol:
+            if self.state.wait_ns_max:
+                self._accept_waiting(sock, loop)
+            return self._connection()
+
         self._listening[number] = await loop.create_server(
-            connection,
+            accepted,
             sock=sock,
             ssl=self._config.ssl,
             ssl_handshake_timeout=self._handshake_seconds,
             backlog=self._config.backlog,
         )
+
+    def _connection(self) -> EdgeProtocol:
+        connection = protocol_for(self.state.settings)(
+            config=self._config,
+            server_state=self._server.server_state,
+            app_state=self._lifespan.state if self._lifespan is not None else {},
+            state=self.state,
+        )
+        self.state.arriving.add(connection)
+        return connection
+
+    def _accept_waiting(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        """Accept what waits behind a connection that was accepted.
+
+        uvloop accepts one in each turn of the loop. While turns are long most clients would hear
+        nothing, not even that they are refused.
+        """
+        for waiting in _waiting(sock):
+            opening = loop.connect_accepted_socket(
+                self._connection,
+                waiting,
+                ssl=self._config.ssl,
+                ssl_handshake_timeout=self._handshake_seconds,
+            )
+            task = loop.create_task(_opened(opening))
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
 
     def release(self, number: int) -> None:
         """Accept no more connections from this socket."""
@@ -136,17 +169,21 @@ class Edge:
         while True:
             await self._tick(count)
             count += 1
+            woken_at = perf_counter() + TICK_SECONDS  # the loop's own clock stands for a turn
             await asyncio.sleep(TICK_SECONDS)
+            self.state.note_lag(perf_counter() - woken_at)
 
     async def _tick(self, count: int) -> None:
         self.ticked_at = asyncio.get_running_loop().time()
         self.state.now_seconds = self.ticked_at
         await self._server.on_tick(count % 10)
         if count % _SWEEP_TICKS == 0:
+            now = self.ticked_at
             await _all_read()  # clients are not to blame if this loop stood still
+            self.ticked_at = asyncio.get_running_loop().time()
             for connection in list(self._server.server_state.connections):
                 if isinstance(connection, EdgeProtocol):
-                    connection.sweep(self.ticked_at)
+                    connection.sweep(now)
                 self._sweep_unread(connection)
 
     def _sweep_unread(self, connection: Any) -> None:
@@ -219,6 +256,22 @@ class Edge:
         """Run the app's shut-down."""
         if self._lifespan is not None:
             await self._lifespan.shutdown()
+        await stop_services()
+
+
+def _waiting(sock: socket.socket) -> Iterator[socket.socket]:
+    for _ in range(_ACCEPTED_AT_ONCE_MAX):
+        try:
+            connection, _ = sock.accept()
+        except OSError:  # none waits, or there is no room for more
+            return
+        connection.setblocking(False)
+        yield connection
+
+
+async def _opened(opening: Coroutine[Any, Any, object]) -> None:
+    with contextlib.suppress(OSError):  # as a handshake that fails does
+        await opening
 
 
 async def _all_read() -> None:

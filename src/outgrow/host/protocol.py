@@ -7,6 +7,9 @@ the request itself, since a wrapper around the app would cost twice as much.
 
 from __future__ import annotations
 
+import logging
+from contextvars import copy_context
+from math import ceil
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
@@ -17,6 +20,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from outgrow.host.arrival import Arrival, arrival
 from outgrow.host.request import LINGER_BYTES_MAX, EdgeRequest
 from outgrow.telemetry import LOOP_KEY, Steps
 
@@ -26,6 +30,9 @@ if TYPE_CHECKING:
     from outgrow.model import Settings
     from outgrow.telemetry import CallCounter
 
+WAIT_SECONDS = 0.5
+_FOREVER_SECONDS = 1e9
+_COMPLAINT_SECONDS = 1.0
 _METERED_ONE_IN = 8
 _CHUNK_FRAME_BYTES = 16
 _LINGER_SECONDS = 2.0
@@ -37,6 +44,7 @@ _REASONS = {
     431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
+_logger = logging.getLogger("uvicorn.error")
 
 
 class EdgeState:
@@ -50,7 +58,13 @@ class EdgeState:
         heads: Requests whose headers came; every eighth is metered.
         is_draining: Each response from now on is the last of its connection.
         now_seconds: Time of the last tick, on the loop's clock; cheaper than asking it.
+        hosts_services: Services run in this process, so calls may be refused.
+        has_threads: The app runs in threads, where requests wait a second time.
+        wait_ns_max: How long a request may wait once it was read; 0 for ever.
     """
+
+    hosts_services = False
+    has_threads = False
 
     def __init__(self, settings: Settings, app: Callable[..., Any], counter: CallCounter) -> None:
         self.settings = settings
@@ -64,6 +78,35 @@ class EdgeState:
         self.is_draining = False
         self.now_seconds = 0.0
         self.arriving: WeakSet[object] = WeakSet()
+        self.wait_ns_max = 0
+        self._silent_until = 0.0
+        self.note_lag(0.0)
+
+    @property
+    def wait_seconds_max(self) -> float:
+        """How long a request may wait before its app begins with it; 0 for ever."""
+        chosen = self.settings.wait_seconds_max
+        if chosen is None:
+            return WAIT_SECONDS if self.hosts_services else 0.0
+        return min(chosen, _FOREVER_SECONDS)
+
+    def note_lag(self, lag_seconds: float) -> None:
+        """Reckon anew how long requests may wait once they were read.
+
+        Until then they waited too, for up to a turn of the loop. That is taken off; but no more
+        than half of the limit, so that the first in line is served, however long a turn takes.
+
+        Args:
+            lag_seconds: How much later than it should a task has just run.
+        """
+        limit = self.wait_seconds_max
+        self.wait_ns_max = ceil((limit - min(max(lag_seconds, 0.0), limit / 2)) * 1e9)
+
+    def complain(self, text: str, *arguments: object) -> None:
+        """Log a warning, unless there was one within this second."""
+        if self.now_seconds >= self._silent_until:
+            self._silent_until = self.now_seconds + _COMPLAINT_SECONDS
+            _logger.warning(text, *arguments)
 
     def trusts(self, client: tuple[str, int] | None) -> bool:
         """Whether this client is a proxy whose X-Forwarded-* headers are believed."""
@@ -166,10 +209,22 @@ class EdgeProtocol(HttpToolsProtocol):
         # Trailers, which come after the body, are no headers: the app has this list already.
         self.headers = []
         if before is None or before.response_complete:
-            self._start_asgi_task(request, app)
+            self._begin(request, app, request.begun_ns)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((request, app))
+
+    def _begin(self, request: EdgeRequest, app: Callable[..., Any], since_ns: int) -> None:
+        """Hand the request to a task of its own, which can begin with it since this moment."""
+        edge = self.edge
+        if edge.wait_ns_max:
+            request.late_ns = since_ns + edge.wait_ns_max
+        if edge.hosts_services or edge.has_threads:
+            request.arrival = noted = Arrival(request.begun_ns, request.late_ns)
+            arrival.set(noted)  # the task copies the context
+        task = self.loop.create_task(request.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
 
     def _locate(self, scope: dict[str, Any]) -> None:
         url = parse_url(self.url)
@@ -197,7 +252,10 @@ class EdgeProtocol(HttpToolsProtocol):
             return
         self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            request, app = self.pipeline.pop()
+            # Until now it waited for the response before it, which is no sign of overload. And this
+            # is still the context of that one.
+            copy_context().run(self._begin, cast("EdgeRequest", request), app, perf_counter_ns())
         else:
             self.idle_since = self.edge.now_seconds
 

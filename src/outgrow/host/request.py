@@ -10,15 +10,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import sys
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any, Literal
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
+from outgrow.host.arrival import came_of, retry_after, status_for
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from outgrow.errors import CallError
+    from outgrow.host.arrival import Arrival
     from outgrow.host.protocol import EdgeProtocol
     from outgrow.telemetry import Steps
 
@@ -33,6 +38,17 @@ _KINDS: dict[bytes, _Kind] = {
 }
 _NAMES_MAX = 1024
 LINGER_BYTES_MAX = 32 * 1024 * 1024
+REFUSED = "(refused)"
+_LATE_HEAD = {
+    "type": "http.response.start",
+    "status": 503,
+    "headers": [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", b"19"),
+        (b"retry-after", b"1"),
+    ],
+}
+_LATE_BODY = {"type": "http.response.body", "body": b"Service Unavailable"}
 _names: dict[bytes, tuple[bytes, _Kind]] = {}
 _logger = logging.getLogger("uvicorn.error")
 
@@ -45,9 +61,13 @@ class EdgeRequest(RequestResponseCycle):
         status: Of its response; 0 before that begins.
         steps: Meters its time on the loop; None for most requests.
         is_counted: It ended and was counted, or was no request of the app.
+        late_ns: From when on the app is not asked any more, but the request refused; 0 for never.
+        arrival: What the services behind the app see of it; None where there are none.
     """
 
     begun_ns = 0
+    late_ns = 0
+    arrival: Arrival | None = None
     status = 0
     is_counted = False
     disconnected = False
@@ -76,6 +96,67 @@ class EdgeRequest(RequestResponseCycle):
         self.body = bytearray()
         self.on_response: Callable[..., None] = protocol.on_response_complete
         self.begun_ns = perf_counter_ns()
+
+    async def run_asgi(self, app: Any) -> None:
+        """Have the app serve the request, unless it waited too long; see to it that it ends."""
+        if self.late_ns and perf_counter_ns() > self.late_ns:
+            app = self._refuse
+        try:
+            result = await app(self.scope, self.receive, self.send)
+        except BaseException as problem:
+            is_refused = self._log_problem(problem)
+            if not self.response_started:
+                await self.send_500_response()
+            elif not (is_refused and self.response_complete):
+                self.transport.close()
+        else:
+            if result is not None:
+                _logger.error("ASGI callable should return None, but returned '%s'.", result)
+                self.transport.close()
+            elif not self.response_started and not self.disconnected:
+                _logger.error("ASGI callable returned without starting response.")
+                await self.send_500_response()
+            elif not self.response_complete and not self.disconnected:
+                _logger.error("ASGI callable returned without completing response.")
+                self.transport.close()
+        finally:
+            self.on_response = _nothing
+            if self.arrival is not None:
+                self.arrival.refusal = None  # its traceback leads back to here
+
+    async def _refuse(self, scope: Any, _receive: Any, send: Any) -> None:
+        """Answer in the app's place; the connection stays, as a new one would cost us more."""
+        edge = self.protocol.edge
+        edge.complain(
+            "overloaded: refused a request that had waited too long; `wait_seconds_max` is %g",
+            edge.wait_seconds_max,
+        )
+        if self.waiting_for_100_continue:
+            self.keep_alive = False  # whether its body follows is the client's choice
+        await send(_LATE_HEAD)
+        # Only the app could have told its route; paths as they are would fill the table of routes.
+        scope["path"] = REFUSED
+        await send(_LATE_BODY)
+
+    def _refusal(self, raised: BaseException | None) -> CallError | None:
+        """The error of a service that the app let pass, so that the edge answers for it."""
+        refusal = self.arrival.refusal if self.arrival is not None else None
+        if refusal is None or (raised is not None and not came_of(raised, refusal)):
+            return None
+        return refusal
+
+    def _log_problem(self, problem: BaseException) -> bool:
+        """Log what the app raised; whether it is no more than a refusal."""
+        refusal = self._refusal(problem)
+        if refusal is None:
+            _logger.error("Exception in ASGI application\n", exc_info=problem)
+            return False
+        # A traceback for each would cost more than refusing saves.
+        scope: Any = self.scope
+        self.protocol.edge.complain(
+            "%s %s: %s", scope["method"], get_path_with_query_string(scope), refusal.text
+        )
+        return True
 
     async def send(self, message: Any) -> None:
         """Pass a message of the app on to the client.
@@ -106,7 +187,11 @@ class EdgeRequest(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         protocol = self.protocol
-        self.status = status = message["status"]
+        status = message["status"]
+        seconds = None
+        if status == 500 and (refusal := self._refusal(sys.exc_info()[1])) is not None:
+            status, seconds = status_for(refusal), retry_after(refusal)
+        self.status = status
         if protocol.access_log:
             self._log_access(status)
         lines = [STATUS_LINE[status]]
@@ -121,6 +206,8 @@ class EdgeRequest(RequestResponseCycle):
             lines += (start, value, b"\r\n")
             if kind:
                 says_close |= self._heed(kind, value)
+        if seconds is not None:
+            lines.append(b"retry-after: %d\r\n" % seconds)
         if not self.keep_alive and not says_close:
             lines.append(b"connection: close\r\n")
         if (
@@ -205,6 +292,10 @@ class _Signal:
             if self._event is None:
                 self._event = asyncio.Event()
             await self._event.wait()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _unexpected(wanted: str, kind: str) -> RuntimeError:

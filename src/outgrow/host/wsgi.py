@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from a2wsgi import WSGIMiddleware
 
+from outgrow.host.arrival import arrival
 from outgrow.telemetry import LOOP_KEY
 
 if TYPE_CHECKING:
@@ -24,13 +25,28 @@ def wsgi_as_asgi(app: Callable[..., Any], threads: int) -> Callable[..., Any]:
     return bridge(_Timed(app), workers=threads)
 
 
+_LATE_BODY = b"Service Unavailable"
+_LATE_HEADERS = [
+    ("content-type", "text/plain; charset=utf-8"),
+    ("content-length", str(len(_LATE_BODY))),
+    ("retry-after", "1"),
+]
+
+
 class _Timed:
-    """Notes in the ASGI scope how much CPU time the thread spent on the request."""
+    """Notes in the ASGI scope how much CPU time the thread spent on the request.
+
+    It refuses one that waited too long for a thread.
+    """
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self.app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        noted = arrival.get()
+        if noted is not None and noted.is_late:
+            start_response("503 Service Unavailable", _LATE_HEADERS)
+            return [_LATE_BODY]
         begun = time.thread_time_ns()
         return _TimedBody(self.app(environ, start_response), environ, begun)
 

@@ -1,0 +1,70 @@
+"""`outgrow check`: mistakes that a type checker cannot see, found before anything runs."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from outgrow.cli.show import EXIT_FAILED, EXIT_MISUSE, out, out_json, talk
+from outgrow.errors import AppError
+from outgrow.host import Finding, code_of, findings_of
+
+
+def check(
+    targets: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="TARGET",
+            help="A module, an app (`shop.api:app`) or a folder; the app of outgrow.toml if none.",
+            show_default=False,
+        ),
+    ] = None,
+    app_dir: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Import modules from here.", show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Find mistakes in services: signatures, clients, circles, calls that block.
+
+    It imports the code, as running it would, and starts nothing.
+
+    The exit code is 1 where it found something, and 2 where it could not look.
+    """
+    begun = time.monotonic()
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # what the code prints while it is imported
+            code = code_of(targets or (), app_dir)
+            found = findings_of(code)
+    except AppError as problem:  # scripts must be able to tell this from what was found
+        talk(str(problem))
+        raise typer.Exit(EXIT_MISUSE) from None
+    seconds = time.monotonic() - begun
+    count = len(code.wanted_files())
+    if json:
+        rows = [dataclasses.asdict(each) for each in found]
+        out_json({"findings": rows, "files": count, "seconds": round(seconds, 3)})
+    else:
+        for line in lines_of(found, count, seconds):
+            out(line)
+    if found:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def lines_of(found: list[Finding], file_count: int, seconds: float) -> list[str]:
+    """The findings as lines of text, the last of which sums them up."""
+    places = [f"{each.file}:{each.line}" for each in found]
+    width = max(map(len, places), default=0)
+    lines: list[str] = []
+    for place, each in zip(places, found, strict=True):
+        lines.append(f"{place.ljust(width)}  {each.code}  {each.text}")
+        if each.hint:
+            lines.append(f"{' ' * width}  hint: {each.hint}")
+    files = f"in {file_count} file{'' if file_count == 1 else 's'} ({seconds:.1f} s)"
+    count = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else "no findings"
+    return [*lines, f"{count} {files}"]

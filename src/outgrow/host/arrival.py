@@ -1,0 +1,83 @@
+"""What a request carries to the services behind it, and what they may say of it.
+
+A service that refuses a call raises an error that most frameworks turn into a 500. The edge, which
+sends the response, sees only the 500; so the call also leaves a note here, and the edge answers 503
+or 504 instead. The note is found by a ContextVar, which frameworks carry along into their threads.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from math import ceil
+from time import perf_counter_ns
+from typing import cast
+
+import msgspec
+
+from outgrow.errors import CallError, DeadlineExceededError, OverloadedError, UnavailableError
+
+RETRY_SECONDS_MAX = 3600.0
+_CAUSES_MAX = 32
+
+
+class Arrival(msgspec.Struct):
+    """One request, as the code that serves it sees it.
+
+    Attributes:
+        begun_ns: When its headers were complete, on the clock `perf_counter_ns`.
+        late_ns: From when on it is too late to begin with it; 0 where it never is.
+        refusal: Why a call that it made was not answered, the latest one; None so far.
+    """
+
+    begun_ns: int
+    late_ns: int = 0
+    refusal: CallError | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it has waited so long that nobody should begin with it any more."""
+        return bool(self.late_ns) and perf_counter_ns() > self.late_ns
+
+
+# None outside of requests, and where neither services nor threads have a use for it.
+arrival: ContextVar[Arrival | None] = ContextVar("outgrow_arrival", default=None)
+
+
+def note_refusal(error: CallError) -> None:
+    """Have the request that is being served answered with what this error means in HTTP.
+
+    That is 503 for a service that is overloaded or unavailable, and 504 for a deadline that passed;
+    but only if the app answers 500, and so did not deal with the error itself. Other errors mean
+    nothing in HTTP, and are left alone.
+    """
+    noted = arrival.get()
+    kinds = (OverloadedError, UnavailableError, DeadlineExceededError)
+    if noted is not None and isinstance(error, kinds):
+        noted.refusal = error
+
+
+def status_for(refusal: CallError) -> int:
+    """The HTTP status that says what happened."""
+    return 504 if isinstance(refusal, DeadlineExceededError) else 503
+
+
+def retry_after(refusal: CallError) -> int | None:
+    """When another try has a chance, in whole seconds; None where that is not known."""
+    if isinstance(refusal, DeadlineExceededError):
+        return None
+    seconds = refusal.retry_after_seconds if isinstance(refusal, OverloadedError) else 1.0
+    return ceil(min(max(1.0, seconds), RETRY_SECONDS_MAX))
+
+
+def came_of(raised: BaseException, refusal: BaseException) -> bool:
+    """Whether an exception is this refusal, holds it, or was raised because of it."""
+    waiting, seen = [raised], 0
+    while waiting and seen < _CAUSES_MAX:
+        one = waiting.pop()
+        seen += 1
+        if one is refusal:
+            return True
+        waiting += [cause for cause in (one.__cause__, one.__context__) if cause is not None]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += cast("BaseExceptionGroup[BaseException]", one).exceptions
+    return False

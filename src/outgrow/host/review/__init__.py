@@ -1,0 +1,33 @@
+"""Reads an app without starting it: what is wrong with its services, and how they hang together."""
+
+from outgrow.host.review.finding import Finding
+from outgrow.host.review.links import Link
+from outgrow.host.review.picture import (
+    DatabaseEntry,
+    EdgeEntry,
+    FieldEntry,
+    OperationEntry,
+    ParameterEntry,
+    Picture,
+    ProviderEntry,
+    ServiceEntry,
+    picture_of,
+)
+from outgrow.host.review.rules import findings_of
+from outgrow.host.review.targets import code_of
+
+__all__ = [
+    "DatabaseEntry",
+    "EdgeEntry",
+    "FieldEntry",
+    "Finding",
+    "Link",
+    "OperationEntry",
+    "ParameterEntry",
+    "Picture",
+    "ProviderEntry",
+    "ServiceEntry",
+    "code_of",
+    "findings_of",
+    "picture_of",
+]

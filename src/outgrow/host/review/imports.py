@@ -1,0 +1,144 @@
+"""Imports the code that is to be reviewed, as running it would."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from outgrow.errors import AttributeMissingError
+from outgrow.host.app import _import  # pyright: ignore[reportPrivateUsage]
+from outgrow.host.places import is_own
+
+_LEFT_OUT_FOLDERS = {"__pycache__", "build", "dist", "migrations", "node_modules", "tests"}
+_LEFT_OUT_FILES = re.compile(r"(test_.*|.*_test|conftest|setup)\.py")
+
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+(\.*)([\w.]*)[ \t]+import[ \t]*(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]*))",
+    re.MULTILINE,
+)
+_WORD, _DOTTED = re.compile(r"\w+"), re.compile(r"[\w.]+")
+
+
+class Imports:
+    """Imports modules from one folder, and remembers which.
+
+    Attributes:
+        root: The folder.
+        tops: The packages at the top that were asked for.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.tops: set[str] = set()
+        _look_in(root)
+
+    def thing(self, target: str) -> Any:
+        """What an import string names; a module, where it names nothing in it.
+
+        Raises:
+            AppError: It is not there, or cannot be imported.
+        """
+        name, _, attribute = target.partition(":")
+        if name.endswith(".py"):
+            found = self.file((self.root / name).resolve())
+        else:
+            found = _import(name, str(self.root))
+        self.tops.add(found.__name__.partition(".")[0])
+        for part in attribute.split(".") if attribute else ():
+            if not hasattr(found, part):
+                raise AttributeMissingError(
+                    f"module `{name}` has no `{attribute}`",
+                    hint=f"Name the module alone: `{name}`",
+                )
+            found = getattr(found, part)
+        return found
+
+    def file(self, path: Path) -> Any:
+        """The module that a file is.
+
+        Raises:
+            AppError: It cannot be imported.
+        """
+        known = loaded_files().get(path)
+        if known is not None:
+            return sys.modules[known]
+        folder, name = module_name(path, self.root)
+        _look_in(folder)
+        return _import(name, str(folder))
+
+
+def _look_in(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The Python files below a folder that are part of an app, in order."""
+    found: list[Path] = []
+    for where, folders, files in os.walk(folder):
+        folders[:] = sorted(each for each in folders if _is_code(Path(where, each)))
+        found += [
+            Path(where, each)
+            for each in sorted(files)
+            if each.endswith(".py") and not _LEFT_OUT_FILES.fullmatch(each)
+        ]
+    return found
+
+
+def _is_code(folder: Path) -> bool:
+    is_left_out = folder.name in _LEFT_OUT_FOLDERS or folder.name.startswith(".")
+    return not is_left_out and not (folder / "pyvenv.cfg").exists()
+
+
+def module_name(path: Path, root: Path) -> tuple[Path, str]:
+    """The folder that a file is imported from, and its dotted name there."""
+    top = path.parent
+    while (top / "__init__.py").exists():
+        top = top.parent
+    # A package without `__init__.py` is named from the app's folder, where its files name it so.
+    if top.is_relative_to(root) and top.relative_to(root).parts[:1] not in ((), ("src",)):
+        top = root
+    parts = path.relative_to(top).with_suffix("").parts
+    return top, ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def loaded_files() -> dict[Path, str]:
+    """The modules that came from files of the app's own, by file."""
+    found: dict[Path, str] = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or not file.endswith(".py") or name == "__main__":
+            continue
+        if _is_own_folder(str(Path(file).parent)):
+            found.setdefault(Path(file).resolve(), name)
+    return found
+
+
+@functools.cache
+def _is_own_folder(folder: str) -> bool:
+    return is_own(f"{folder}/")
+
+
+def imports_in(source: bytes, module: str, *, is_package: bool = False) -> frozenset[str]:
+    """The modules that a source may import; more than it does, where a name may be a module.
+
+    Args:
+        source: The source.
+        module: Its own name, for imports that begin with a dot.
+        is_package: Whether it is the `__init__.py` of a package.
+    """
+    found: set[str] = set()
+    for match in _IMPORT.finditer(source):
+        dots, name, rest, plain = (part.decode() for part in match.groups(b""))
+        parts = module.split(".")
+        above = parts[: len(parts) - len(dots) + is_package] if dots else []
+        start = ".".join([*above, *([name] if name else [])])
+        names = [f"{start}.{each}" for each in _WORD.findall(rest)] if start else []
+        for each in (start, *names, *_DOTTED.findall(plain)):
+            steps = each.split(".")
+            found.update(".".join(steps[:count]) for count in range(1, len(steps) + 1))
+    return frozenset(found)

@@ -1,0 +1,224 @@
+"""The services of one process: made in the order of their needs, and stopped in reverse."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import os
+import typing
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, Literal
+
+from outgrow.errors import OutgrowError, ProviderMissingError, ServiceStartError
+from outgrow.host.bridge import ThreadOperation
+from outgrow.host.client import client_of
+from outgrow.host.distance import at_a_distance
+from outgrow.host.gate import Gate
+from outgrow.host.path import CallPath, in_thread
+from outgrow.model import App, all_providers, graph_of
+from outgrow.telemetry import LinkBook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from outgrow.model import Field, Operation, ServiceModel
+
+TestPlacement = Literal["local", "rpc"]
+
+
+class Host:
+    """Runs services in this process, on the event loop that starts it.
+
+    Args:
+        app: The services, with all that they need.
+        placement: `rpc` has calls go as if to another process, for tests.
+        fakes: Stand in for services of their class.
+        environment: Where fields find their values; the process's own where None.
+
+    Attributes:
+        book: All calls, counted.
+        graph: The services.
+
+    Raises:
+        ServiceError: They cannot work together; says why.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        placement: TestPlacement = "local",
+        fakes: Sequence[object] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.book = LinkBook()
+        self.graph = graph_of(app.services)
+        self._placement: TestPlacement = placement
+        self._fakes = {_faked_class(fake): fake for fake in fakes}
+        self._environment = os.environ if environment is None else environment
+        self._providers = [*app.providers, *reversed(all_providers())]
+        self._clients: dict[type, Any] = {}
+        self._exits = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Make and start all services; what was started is stopped again where one fails.
+
+        Raises:
+            ServiceError: One could not be made or started; names it.
+        """
+        try:
+            for model in self.graph.services.values():
+                await self._start(model)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all services, each before what it needs."""
+        self._clients.clear()
+        exits, self._exits = self._exits, contextlib.AsyncExitStack()
+        await exits.aclose()
+
+    def client(self, cls: type) -> Any:
+        """The client of a service that runs here.
+
+        Raises:
+            ServiceError: It is none of this host's, or the host is not started.
+        """
+        found = self._clients.get(cls)
+        if found is None:
+            known = ", ".join(each.cls.__qualname__ for each in self.graph.services.values())
+            raise ServiceStartError(
+                f"`{cls.__qualname__}` does not run here", hint=f"Running: {known or 'nothing'}"
+            )
+        return found
+
+    async def _start(self, model: ServiceModel) -> None:
+        fake = self._fakes.get(model.cls)
+        if fake is not None:
+            self._clients[model.cls] = self._client(model, fake)
+            return
+        values: dict[str, Any] = {}
+        made: dict[Any, Any] = {}
+        for field in model.fields.values():
+            if field.kind != "value":
+                values[field.name] = await self._value(model, field, made)
+        instance = model.cls(**values)
+        for name in model.starts:
+            await self._hook(model, instance, name)
+        for name in reversed(model.stops):
+            self._exits.push_async_callback(self._hook, model, instance, name)
+        self._clients[model.cls] = self._client(model, instance)
+
+    async def _hook(self, model: ServiceModel, instance: Any, name: str) -> None:
+        where = f"`{model.cls.__qualname__}.{name}`"
+        with _told(where):
+            done = getattr(instance, name)()
+            if inspect.isawaitable(done):
+                await done
+
+    # What fills the fields.
+
+    async def _value(self, model: ServiceModel, field: Field, made: dict[Any, Any]) -> Any:
+        if field.kind == "service":
+            return self.client(field.type)
+        if field.kind == "environment":
+            return field.from_environment(self._environment)
+        if field.type not in made:
+            where = f"`{field.name}` of `{model.cls.__qualname__}`"
+            opened = self._resource if field.kind == "resource" else self._provided
+            made[field.type] = await opened(field, where)
+        return made[field.type]
+
+    async def _resource(self, field: Field, where: str) -> Any:
+        options = None if field.default is ... else field.default
+        with _told(where):
+            resource = field.type.of_service(field.service, options, self._environment)
+            await resource.start()
+        self._exits.push_async_callback(resource.stop)
+        return resource
+
+    async def _provided(self, field: Field, where: str) -> Any:
+        for provider in self._providers:
+            if _provided_type(provider) is field.type:
+                with _told(f"`{provider.__qualname__}`, which makes {where},"):
+                    return await self._made_by(provider)
+        raise ProviderMissingError(
+            f"nothing makes {where}, a `{getattr(field.type, '__qualname__', field.type)}`"
+        )
+
+    async def _made_by(self, provider: Callable[..., Any]) -> Any:
+        if inspect.isasyncgenfunction(provider):
+            manager = contextlib.asynccontextmanager(provider)()
+            return await self._exits.enter_async_context(manager)
+        if inspect.isgeneratorfunction(provider):
+            return self._exits.enter_context(contextlib.contextmanager(provider)())
+        made = provider()
+        return await made if inspect.isawaitable(made) else made
+
+    # Clients.
+
+    def _client(self, model: ServiceModel, instance: object) -> Any:
+        options = model.options
+        what = f"service `{model.name}`"
+        gate = Gate(what, options.concurrent_calls_max, options.queue_max)
+        pool = None
+        if any(each.kind == "thread" for each in model.operations.values()):
+            pool = ThreadPoolExecutor(options.threads_max, f"outgrow-{model.name}")
+            self._exits.callback(pool.shutdown, wait=False, cancel_futures=True)
+        entrances = {
+            name: self._entrance(each, getattr(instance, name), _gate_of(each, gate), pool)
+            for name, each in model.operations.items()
+        }
+        return client_of(model, entrances)
+
+    def _entrance(
+        self, operation: Operation, function: Any, gate: Gate, pool: ThreadPoolExecutor | None
+    ) -> Any:
+        if operation.kind == "thread":
+            assert pool is not None
+            path = CallPath(operation, in_thread(pool, function), gate, self.book)
+        else:
+            path = CallPath(operation, function, gate, self.book)
+        entrance = path.entrance()
+        if self._placement == "rpc":
+            entrance = at_a_distance(path, entrance)
+        return ThreadOperation(operation, entrance) if operation.kind == "thread" else entrance
+
+
+def _gate_of(operation: Operation, shared: Gate) -> Gate:
+    options = operation.options
+    if options.concurrent_calls_max is None:
+        return shared
+    queue_max = shared.queue_max if options.queue_max is None else options.queue_max
+    return Gate(f"`{operation.shown}`", options.concurrent_calls_max, queue_max)
+
+
+def _faked_class(fake: object) -> type:
+    return fake.__class__
+
+
+def _provided_type(provider: Callable[..., Any]) -> Any:
+    hints = typing.get_type_hints(provider)
+    kind = hints.get("return")
+    if inspect.isasyncgenfunction(provider) or inspect.isgeneratorfunction(provider):
+        return typing.get_args(kind)[0] if typing.get_args(kind) else None
+    return kind
+
+
+@contextlib.contextmanager
+def _told(what: str) -> typing.Generator[None]:
+    """Have an exception say what could not be started or stopped."""
+    try:
+        yield
+    except OutgrowError:
+        raise
+    except Exception as problem:
+        raise ServiceStartError(f"{what} raised {type(problem).__name__}: {problem}") from problem
+
+
+def app_of(what: App | type | Iterable[type]) -> App:
+    """The app that is meant: itself, one service, or several."""
+    if isinstance(what, App):
+        return what
+    return App(services=[what] if isinstance(what, type) else list(what))

@@ -195,6 +195,31 @@ def test_a_def_operation_runs_in_a_thread_of_its_service(play: Play) -> None:
     assert play(Orders, piece).startswith("outgrow-stock")
 
 
+def test_a_thread_keeps_its_place_when_its_caller_has_gone(play: Play) -> None:
+    gate = threading.Event()
+
+    @service(concurrent_calls_max=1, queue_max=0)
+    class Slow:
+        @operation
+        def work(self) -> int:
+            return int(gate.wait(10))
+
+    async def piece(app: RunningApp) -> int:
+        slow = app.client(Slow)
+        with pytest.raises(DeadlineExceededError), deadline(0.05):
+            await call(slow.work)
+        with pytest.raises(OverloadedError):
+            await call(slow.work)
+        gate.set()
+        for _ in range(1000):
+            with suppress(OverloadedError):
+                return await call(slow.work)
+            await asyncio.sleep(0.005)
+        return 0
+
+    assert play(Slow, piece) == 1
+
+
 def test_a_def_operation_called_on_the_loop_says_what_to_write(play: Play) -> None:
     async def piece(app: RunningApp) -> None:
         app.client(Stock).thread()

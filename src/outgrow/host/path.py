@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
@@ -270,14 +271,27 @@ def dressed(function: Any, operation: Operation) -> Callable[..., Any]:
     return function
 
 
-def in_thread(pool: Executor, function: Callable[..., Any]) -> Callable[..., Any]:
+def in_thread(pool: Executor, function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     """A `def` operation as an async function, which runs it in this pool with the caller's context.
 
-    Its caller may leave at the deadline; the thread, which nothing can end, runs on.
+    Its caller may leave at the deadline. Nothing can end the thread, so its place stays taken until
+    it ends by itself: otherwise slow threads could pile up behind callers that have gone.
     """
 
-    def begun(**arguments: Any) -> asyncio.Future[Any]:
-        work = partial(contextvars.copy_context().run, function, **arguments)
-        return asyncio.get_running_loop().run_in_executor(pool, work)
+    async def begun(**arguments: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        work = pool.submit(contextvars.copy_context().run, function, **arguments)
+        try:
+            return await asyncio.wrap_future(work)
+        except asyncio.CancelledError:
+            if not work.cancel() and not work.done():
+                gate.running += 1  # besides the one that the caller now gives back
+                work.add_done_callback(partial(_left, loop, gate))
+            raise
 
     return begun
+
+
+def _left(loop: asyncio.AbstractEventLoop, gate: Gate, _work: object) -> None:
+    with suppress(RuntimeError):  # the loop may be closed by now
+        loop.call_soon_threadsafe(gate.leave)

@@ -177,7 +177,7 @@ class Host:
     ) -> Any:
         if operation.kind == "thread":
             assert pool is not None
-            path = CallPath(operation, in_thread(pool, function), gate, self.book)
+            path = CallPath(operation, in_thread(pool, function, gate), gate, self.book)
         else:
             path = CallPath(operation, function, gate, self.book)
         entrance = path.entrance()

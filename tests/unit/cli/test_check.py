@@ -162,7 +162,9 @@ def test_the_guide_shows_what_is_printed(outgrow: Outgrow, tmp_path: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("command", [["pyright", "--pythonpath", sys.executable], ["mypy", "shop"]])
+@pytest.mark.parametrize(
+    "command", [["pyright", "--pythonpath", sys.executable], ["mypy", "-p", "shop"]]
+)
 def test_type_checkers_accept_the_examples_of_the_guide(tmp_path: Path, command: list[str]) -> None:
     if importlib.util.find_spec(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")

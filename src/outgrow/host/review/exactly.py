@@ -41,6 +41,9 @@ def is_exactly(
         both = (node.body, node.orelse)
         return all(is_exactly(reading, function, each, kind, depth) for each in both)
     if isinstance(node, ast.Name):
+        crossed = _crossed(function, node.id)
+        if crossed is not None:
+            return set(members_of(crossed)) <= set(members_of(kind))
         given = _given_to(function, node.id)
         return bool(given) and all(
             each is not None and is_exactly(reading, function, each, kind, depth + 1)
@@ -64,6 +67,15 @@ def _items_of(node: ast.AST) -> list[ast.expr] | None:
     if isinstance(node, ast.ListComp | ast.GeneratorExp):
         return [node.elt]
     return node.elts if isinstance(node, ast.List | ast.Tuple) else None
+
+
+def _crossed(function: Function, name: str) -> Any:
+    """The type of an operation's parameter, whose values have crossed; None for other names."""
+    bound = function.operation
+    known = sketch(bound.cls).operations[bound.operation].parameters if bound is not None else ()
+    types = {each.name: each.type for each in known}
+    is_given_anew = any(each == name for each, _ in bindings(function.node, function.file.module))
+    return None if is_given_anew else types.get(name)
 
 
 def _given_to(function: Function, name: str) -> list[ast.AST | None]:

@@ -110,7 +110,7 @@ def _arrived(actual: type | None, kind: Any) -> type | None:
         return None
     for each in classes:
         # A bool is no int and a datetime no date on the wire: that is refused, not changed.
-        if issubclass(actual, each) and each not in (object, date) and actual is not bool:
+        if each in actual.__mro__ and each not in (object, date) and actual is not bool:
             return each
     swapped: dict[type, type] = {tuple: list, list: tuple}
     others = swapped.get(actual)

@@ -43,7 +43,7 @@ def is_exactly(
     if isinstance(node, ast.Name):
         crossed = _crossed(function, node.id)
         if crossed is not None:
-            return set(members_of(crossed)) <= set(members_of(kind))
+            return _is_within(crossed, kind)
         given = _given_to(function, node.id)
         return bool(given) and all(
             each is not None and is_exactly(reading, function, each, kind, depth + 1)
@@ -61,6 +61,12 @@ def is_exactly(
         )
     value = function.value(node)
     return isinstance(value, Literal) and value.kind in members_of(kind)
+
+
+def _is_within(narrow: Any, wide: Any) -> bool:
+    """Whether each value of one type is of another, too; types may have no hash."""
+    allowed = members_of(wide)
+    return all(each in allowed for each in members_of(narrow))
 
 
 def _items_of(node: ast.AST) -> list[ast.expr] | None:
@@ -96,7 +102,7 @@ def _is_made_exactly(
     if isinstance(called, Bound):
         # It has crossed, and is exactly what the operation declares.
         result = sketch(called.cls).operations[called.operation].result
-        return set(members_of(result)) <= set(members_of(kind))
+        return _is_within(result, kind)
     if type_of(function.value(node)) in members_of(kind):
         return True
     inner = reading.at(called.path) if isinstance(called, Named) else None

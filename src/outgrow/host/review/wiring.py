@@ -71,10 +71,10 @@ def _has_operations(kind: Any) -> bool:
 
 def unprovided_fields(code: Code) -> Iterator[Finding]:
     """Each field whose value nothing makes, and each provider that does not say what it makes."""
-    made: set[Any] = set()
+    made: list[Any] = []  # a type may have no hash
     for provider in code.providers:
         try:
-            made.add(product_of(provider))
+            made.append(product_of(provider))
         except NameError as problem:
             file = code.files.get(provider.__module__)
             if file is None or problem.name not in hidden_names(file):

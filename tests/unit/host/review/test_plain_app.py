@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import NewType, Protocol, TypedDict
+from typing import Annotated, Any, Generic, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -55,6 +56,11 @@ class Body(BaseModel):
 
 class Bigger(Body):
     note: str = ""
+
+T = TypeVar("T")
+
+class Listing(BaseModel, Generic[T]):
+    items: list[Annotated[T, Field(title="unhashable", json_schema_extra={})]]
 
 class Sender(Protocol):
     async def send(self, to: str, text: str) -> None: ...
@@ -147,8 +153,10 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from outgrow import Baggage, deadline
+from pydantic import Field
+from typing import Annotated, Any, Literal
 from stock import Stock
-from types_ import Line, Order, Row, Sender, SoldOutError, State
+from types_ import Line, Listing, Order, Row, Sender, SoldOutError, State
 
 tenant = Baggage("tenant", str)
 
@@ -197,6 +205,25 @@ class Orders:
         price = wait(self.stock.price(sku))
         self.stock.report("a.txt")
         return {"sku": sku, "total": price}
+
+    @operation
+    async def odd(
+        self,
+        number: Annotated[int, Field(json_schema_extra={})],
+        pairs: dict[str, Annotated[int, Field(json_schema_extra={})]],
+        way: Literal["up", "down"] = "up",
+        anything: dict[str, Any] | None = None,
+    ) -> dict[str, Annotated[int, Field(json_schema_extra={})]]:
+        return pairs
+
+    @operation
+    async def listing(self) -> Listing[int]:
+        listed = await self.odd(1, {})
+        return Listing[int](items=list(listed.values()))
+
+    @operation
+    async def again(self) -> dict[str, Annotated[int, Field(json_schema_extra={})]]:
+        return await self.odd(1, {})
 
     @operation
     async def audit(self) -> list[str]:

@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from outgrow.host import house
+from outgrow.model import declare
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,6 +21,15 @@ LAST_WAIT_SECONDS = 5.0
 
 settings.register_profile("outgrow", deadline=None, derandomize=True)
 settings.load_profile("outgrow")
+
+
+@pytest.fixture(autouse=True)
+def no_services_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What other tests declared or asked for is not there."""
+    monkeypatch.setattr(house, "_house", None)
+    monkeypatch.setattr(house, "_wanted", [])
+    monkeypatch.setattr(declare, "_services", [])
+    monkeypatch.setattr(declare, "_providers", [])
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ OutgrowError
 │   ├── ServiceStartError         OG208
 │   ├── WrongCallError            OG209
 │   ├── FakeError                 OG210
+│   ├── NameTakenError            OG211
 │   ├── BlockingCallError         OG221
 │   └── NarrowingError            OG222
 ├── SettingError                  a setting is wrong
@@ -79,6 +80,7 @@ __all__ = [
     "InterfaceError",
     "MigrationError",
     "ModuleMissingError",
+    "NameTakenError",
     "NarrowingError",
     "NotAServiceError",
     "NotAnOperationError",
@@ -281,6 +283,13 @@ class FakeError(ServiceError):
 
     code = "OG210"
     hint = "Give it the names and parameters of the service's own operations"
+
+
+class NameTakenError(ServiceError):
+    """Two services of an app have the same name."""
+
+    code = "OG211"
+    hint = 'Give one of them another: `@service(name="...")`'
 
 
 class BlockingCallError(ServiceError):

@@ -63,8 +63,20 @@ class Model(pydantic.BaseModel):
     _secret: int = pydantic.PrivateAttr(default=0)
 
 
+class Named(pydantic.BaseModel):
+    c: int = pydantic.Field(default=1, alias="see")
+
+
 @service
 class Echo:
+    @operation
+    async def named(self, value: Named) -> Named:
+        return value
+
+    @operation
+    async def anything(self, value: object) -> object:
+        return value
+
     @operation
     async def number(self, value: int) -> int:
         return value
@@ -163,6 +175,7 @@ SAME = [
     ("model", Model(name="a", at=datetime(2026, 1, 1, tzinfo=UTC)), "a model"),
 ]
 NARROWED = [
+    ("anything", (1, "a"), [1, "a"], list, "a tuple without a type becomes a list"),
     ("number", Count(3), 3, int, "a subclass of int becomes an int"),
     ("number", Level.LOW, 1, int, "a member of an IntEnum becomes an int"),
     ("text", Text("a"), "a", str, "a subclass of str becomes a str"),
@@ -227,6 +240,10 @@ def test_what_can_change_is_copied_on_the_way_in_and_out(play: Play) -> None:
     arrived = echoed(play, "table", mine)
     assert mine == {"kept": [1]}
     assert arrived == {"kept": [1], "added": [1]}
+
+
+def test_fields_of_a_model_with_another_name_outside_are_kept(play: Play) -> None:
+    assert echoed(play, "named", Named(see=5)).c == 5
 
 
 def test_private_fields_of_a_model_stay_behind(play: Play) -> None:

@@ -20,6 +20,7 @@ from outgrow.errors import (
     PackageMissingError,
 )
 from outgrow.host.places import lines_of
+from outgrow.model import all_providers, provides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,8 @@ def load_app(settings: Settings) -> LoadedApp:
     folder = str(Path(settings.app_dir).resolve())
     if folder not in sys.path:
         sys.path.insert(0, folder)
+    for provider in settings.providers:
+        _use_provider(provider, folder)
     module_name, _, attribute = _as_import_string(settings.app, folder).partition(":")
     found = _find(_import(module_name, folder), module_name, attribute)
     framework = _framework_of(found)
@@ -68,6 +71,13 @@ def load_app(settings: Settings) -> LoadedApp:
             f"`{settings.app}` is a {type(found).__name__}, which is no app by its look"
         )
     return LoadedApp(found, interface, framework)
+
+
+def _use_provider(name: str, folder: str) -> None:
+    module_name, _, attribute = _as_import_string(name, folder).partition(":")
+    function = _find(_import(module_name, folder), module_name, attribute)
+    if function not in all_providers():
+        provides(function)
 
 
 def _as_import_string(app: str, folder: str) -> str:

@@ -140,7 +140,7 @@ class Host:
 
     async def _provided(self, field: Field, where: str) -> Any:
         for provider in self._providers:
-            if _provided_type(provider) is field.type:
+            if _provided_type(provider) == field.type:
                 with _told(f"`{provider.__qualname__}`, which makes {where},"):
                     return await self._made_by(provider)
         raise ProviderMissingError(
@@ -199,8 +199,10 @@ def _faked_class(fake: object) -> type:
 
 
 def _provided_type(provider: Callable[..., Any]) -> Any:
-    hints = typing.get_type_hints(provider)
-    kind = hints.get("return")
+    try:
+        kind = typing.get_type_hints(provider, include_extras=True).get("return")
+    except NameError:
+        return None  # a type that is not there when the program runs is no field's type either
     if inspect.isasyncgenfunction(provider) or inspect.isgeneratorfunction(provider):
         return typing.get_args(kind)[0] if typing.get_args(kind) else None
     return kind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outgrow.errors import CycleError, ServiceError
+from outgrow.errors import CycleError, NameTakenError
 from outgrow.model.described import ServiceModel, describe
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ def graph_of(services: Iterable[type]) -> Graph:
 
     Raises:
         CycleError: Services need one another; says which fields make the circle.
-        ServiceError: A class is no service, or two have one name.
+        NotAServiceError: A class is no service.
+        NameTakenError: Two services have one name.
     """
     found: dict[type, ServiceModel] = {}
     for cls in services:
@@ -42,7 +43,7 @@ def graph_of(services: Iterable[type]) -> Graph:
     for model in found.values():
         other = by_name.setdefault(model.name, model)
         if other is not model:
-            raise ServiceError(
+            raise NameTakenError(
                 f"two services have the name `{model.name}`: {_where(other)} and {_where(model)}",
                 hint='Give one of them another: `@service(name="...")`',
             )

@@ -110,6 +110,9 @@ class Settings:
     )
     server_header: bool = setting(True, "send a Server header")
     date_header: bool = setting(True, "send a Date header")
+    providers: tuple[str, ...] = setting(
+        (), "import this function, which makes what services need", short="MODULE:NAME"
+    )
     header: tuple[str, ...] = setting(
         (), "add this header to every response", short="'NAME: VALUE'"
     )

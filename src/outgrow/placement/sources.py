@@ -29,6 +29,7 @@ FILE_NAME = "outgrow.toml"
 _PROJECT_FILE_NAME = "pyproject.toml"
 _ENVIRONMENT_PREFIX = "OUTGROW_"
 _MISSPELT_RATIO = 0.6
+_APP_KEYS = ("name", "services", "providers", "edges")
 # Variables of ours that are no settings of `run`.
 _OTHER_VARIABLES = {"OUTGROW_FAULTS", "OUTGROW_WORKER"}
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
@@ -135,19 +136,31 @@ def _from_file(folder: Path) -> tuple[Mapping[str, object], str]:
 
 def _run_table(content: Mapping[str, object], file_name: str) -> Mapping[str, object]:
     for table in content:
-        if table != "run":
-            near = ", ".join(f"[{name}]" for name in ["run"])
+        if table not in ("app", "run"):
             raise UnknownSettingError(
-                f"{file_name} has `{table}`, which is no table of Outgrow", hint=f"Known: {near}"
+                f"{file_name} has `{table}`, which is no table of Outgrow",
+                hint="Known: [app], [run]",
             )
-    table = content.get("run", {})
+    values = dict(_table(content, "run", file_name, _FIELDS))
+    app = _table(content, "app", file_name, _APP_KEYS)
+    if "providers" in app:
+        values.setdefault("providers", app["providers"])
+    return values
+
+
+def _table(
+    content: Mapping[str, object], name: str, file_name: str, known: typing.Iterable[str]
+) -> Mapping[str, object]:
+    table = content.get(name, {})
     if not isinstance(table, dict):
-        raise SettingValueError(f"`run` in {file_name} is no table", hint="Write it as [run]")
+        raise SettingValueError(
+            f"`{name}` in {file_name} is no table", hint=f"Write it as [{name}]"
+        )
     values = cast("dict[str, object]", table)
     for key in values:
-        if key not in _FIELDS:
+        if key not in known:
             raise UnknownSettingError(
-                f"`{key}` in [run] of {file_name} is no setting", hint=_nearest(key, _FIELDS)
+                f"`{key}` in [{name}] of {file_name} is no setting", hint=_nearest(key, known)
             )
     return values
 

@@ -198,8 +198,10 @@ def _plain(value: Any) -> Any:
 
 def _made(kind: Any, value: Any) -> Any:
     """A value of a class that the decoder does not know."""
+    if kind is object:
+        return value
     if _is_model(kind):
-        return kind.model_validate(value)
+        return kind.model_validate(value, by_alias=False, by_name=True)
     raise TypeError(f"a `{kind.__qualname__}` is no plain data")
 
 

@@ -13,7 +13,6 @@ from flask import Flask
 
 from outgrow import call, client, on_stop, operation, service, uses, wait
 from outgrow.errors import OverloadedError
-from outgrow.host import house
 
 stopped: list[str] = []
 
@@ -38,10 +37,8 @@ class Prices:
 
 
 @pytest.fixture(autouse=True)
-def fresh_house(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_stopped() -> None:
     stopped.clear()
-    monkeypatch.setattr(house, "_house", None)
-    monkeypatch.setattr(house, "_wanted", [])
 
 
 def test_a_route_of_fastapi_is_given_a_client() -> None:

@@ -300,3 +300,16 @@ def test_bounds_asked_for_while_running_are_read_alike() -> None:
     assert parse_replicas("auto", MACHINE) == Replicas(1, 6)
     with pytest.raises(SettingValueError, match="the request"):
         parse_replicas("lots", MACHINE)
+
+
+def test_the_app_table_names_providers(tmp_path: Path) -> None:
+    (tmp_path / "outgrow.toml").write_text('[app]\nname = "shop"\nproviders = ["shop.mail:open"]\n')
+    resolved = resolve({}, MACHINE, environment={}, folder=tmp_path)
+    assert resolved.settings.providers == ("shop.mail:open",)
+
+
+def test_a_wrong_key_of_the_app_table_is_refused_with_the_right_one(tmp_path: Path) -> None:
+    (tmp_path / "outgrow.toml").write_text('[app]\nservice = ["shop.stock:Stock"]\n')
+    with pytest.raises(UnknownSettingError, match="`service` in \\[app\\]") as caught:
+        resolve({}, MACHINE, environment={}, folder=tmp_path)
+    assert "services" in caught.value.hint

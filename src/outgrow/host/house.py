@@ -42,15 +42,13 @@ class House:
         async with self._starting:
             if cls in self._hosts:
                 return self._hosts[cls]
-            if self._hosts:
-                # What runs stays; the whole is one host again when the process starts anew.
-                _want(cls)
-            host = Host(
-                App(services=[each for each in _wanted if each not in self._hosts] or [cls])
-            )
+            # What is asked for later joins what runs: there are never two of one service.
+            running = {each: host.client(each) for each, host in self._hosts.items()}
+            host = Host(App(services=[*_wanted, cls]), running=running)
             await host.start()
-            self._hosts |= {model.cls: host for model in host.graph.services.values()}
-            return host
+            for model in host.graph.services.values():
+                self._hosts.setdefault(model.cls, host)
+            return self._hosts[cls]
 
     async def keep(self) -> None:
         """Have the services stopped when the loop shuts its async generators down."""

@@ -34,6 +34,7 @@ class Host:
         placement: `rpc` has calls go as if to another process, for tests.
         fakes: Stand in for services of their class.
         environment: Where fields find their values; the process's own where None.
+        running: Clients of services that run already, which are not made again.
 
     Attributes:
         book: All calls, counted.
@@ -50,6 +51,7 @@ class Host:
         placement: TestPlacement = "local",
         fakes: Sequence[object] = (),
         environment: Mapping[str, str] | None = None,
+        running: Mapping[type, Any] | None = None,
     ) -> None:
         self.book = LinkBook()
         self.graph = graph_of(app.services)
@@ -58,6 +60,7 @@ class Host:
         self._environment = os.environ if environment is None else environment
         self._providers = [*app.providers, *reversed(all_providers())]
         self._clients: dict[type, Any] = {}
+        self._running = running or {}
         self._exits = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -94,6 +97,9 @@ class Host:
         return found
 
     async def _start(self, model: ServiceModel) -> None:
+        if model.cls in self._running:
+            self._clients[model.cls] = self._running[model.cls]
+            return
         fake = self._fakes.get(model.cls)
         if fake is not None:
             self._clients[model.cls] = self._client(model, fake)

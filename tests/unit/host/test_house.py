@@ -11,7 +11,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from flask import Flask
 
-from outgrow import call, client, on_stop, operation, service, uses, wait
+from outgrow import call, client, on_start, on_stop, operation, service, uses, wait
 from outgrow.errors import OverloadedError
 
 stopped: list[str] = []
@@ -112,3 +112,31 @@ def test_a_thread_waits_on_the_loop_that_runs_the_services() -> None:
 
 def test_a_dependency_says_its_type() -> None:
     assert uses(Prices).__annotations__ == {"return": Prices}
+
+
+def test_what_is_asked_for_later_joins_what_runs() -> None:
+    made: list[str] = []
+
+    @service
+    class Inner:
+        @on_start
+        async def begin(self) -> None:
+            made.append("inner")
+
+        @operation
+        async def one(self) -> int:
+            return 1
+
+    @service
+    class Outer:
+        inner: Inner
+
+        @operation
+        async def two(self) -> int:
+            return 1 + await self.inner.one()
+
+    async def script() -> list[int]:
+        return [await client(Inner).one(), await client(Outer).two()]
+
+    assert asyncio.run(script()) == [1, 2]
+    assert made == ["inner"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,19 @@ def no_services_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house, "_wanted", [])
     monkeypatch.setattr(declare, "_services", [])
     monkeypatch.setattr(declare, "_providers", [])
+
+
+@pytest.fixture(autouse=True)
+def no_modules_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a test imported from files of its own is forgotten: the next may use the same names."""
+    before = set(sys.modules)
+    yield
+    own = str(tmp_path_factory.getbasetemp())
+    for name in set(sys.modules) - before:
+        module = sys.modules[name]
+        places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
+        if any(place.startswith(own) for place in places):
+            del sys.modules[name]
 
 
 @pytest.fixture(autouse=True)

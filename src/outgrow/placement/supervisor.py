@@ -206,7 +206,7 @@ class Supervisor:
 
     def _take(self, settings: Settings, done: asyncio.Future[None]) -> None:
         """Live by new settings once the version that has them serves."""
-        if done.exception() is not None:
+        if done.cancelled() or done.exception() is not None:
             return
         scale = (settings.workers, settings.busy_percent)
         if scale != (self.settings.workers, self.settings.busy_percent):

@@ -70,6 +70,7 @@ class Channel(Generic[T]):
             # The sender may close its own descriptors before these leave.
             kept = () if sent else tuple(os.dup(descriptor) for descriptor in descriptors)
             self._waiting.append((frame[sent:], kept))
+            self.flush()
 
     def flush(self) -> None:
         """Send what waits, as far as the kernel takes it.

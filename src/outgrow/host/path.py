@@ -19,6 +19,8 @@ from outgrow.host.arrival import note_refusal
 from outgrow.telemetry import bucket_of
 from outgrow.wire import (
     DEFAULT_SECONDS,
+    EDGE,
+    NEVER_NS,
     Codec,
     Deadline,
     Frame,
@@ -126,30 +128,20 @@ class CallPath:
         limit = operation.options.timeout_seconds
         source = _SOURCE.format(
             name=operation.name,
-            parameters=self._parameters(names),
+            parameters=_parameters_of(operation, names),
             checks="".join(checks),
             or_later=f" or og_now() + {int(limit * 1e9)} < og_caller.deadline_ns" if limit else "",
             passed=", ".join(f"{name}={name}" for name in self.arguments),
             shown=operation.shown,
             given=", ".join(f"{name}={name}" for name in self.arguments),
-            result_test=_renamed(self.result, "og_result", "r", names),
+            result_test=_test_of(self.result, "og_result", "r", names),
         )
         exec(compile(source, f"<call path of {operation.shown}>", "exec"), names)
         return dressed(names[operation.name], operation)
 
     def _check(self, name: str, codec: Codec, names: dict[str, Any]) -> str:
         names[f"og_cross_{name}"] = codec.crossed
-        return _CHECK.format(test=_renamed(codec, name, name, names), name=name)
-
-    def _parameters(self, names: dict[str, Any]) -> str:
-        parts: list[str] = []
-        for each in self.operation.parameters:
-            if each.is_keyword_only and "*" not in parts:
-                parts.append("*")
-            names[f"og_default_{each.name}"] = each.default
-            default = "" if each.default is ... else f"=og_default_{each.name}"
-            parts.append(each.name + default)
-        return ", ".join(parts)
+        return _CHECK.format(test=_test_of(codec, name, name, names), name=name)
 
     # The rare turns of the path.
 
@@ -188,7 +180,7 @@ class CallPath:
         async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             arguments = signature.bound(args, kwargs)
             crossed = {name: self.arguments[name].crossed(each) for name, each in arguments.items()}
-            caller = current.get() or Frame("edge", 1 << 62)
+            caller = current.get() or Frame(EDGE, NEVER_NS)
             begun = monotonic_ns()
             if begun >= caller.deadline_ns:
                 raise self._too_late(caller)
@@ -235,16 +227,10 @@ class SignatureOf:
     """Binds arguments to an operation's parameters, with their defaults."""
 
     def __init__(self, operation: Operation) -> None:
-        self._operation = operation
-        parts: list[str] = []
         names: dict[str, Any] = {}
-        for each in operation.parameters:
-            if each.is_keyword_only and "*" not in parts:
-                parts.append("*")
-            names[f"og_default_{each.name}"] = each.default
-            parts.append(each.name + ("" if each.default is ... else f"=og_default_{each.name}"))
+        parameters = _parameters_of(operation, names)
         given = ", ".join(f"{each.name!r}: {each.name}" for each in operation.parameters)
-        exec(f"def {operation.name}({', '.join(parts)}):\n    return {{{given}}}", names)
+        exec(f"def {operation.name}({parameters}):\n    return {{{given}}}", names)
         self._bind: Callable[..., dict[str, Any]] = names[operation.name]
 
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -252,12 +238,21 @@ class SignatureOf:
         return self._bind(*args, **kwargs)
 
 
-def _renamed(codec: Codec, value: str, mark: str, names: dict[str, Any]) -> str:
-    """A codec's test, over a value of another name, as source."""
-    if codec.test is None:
-        return "False"
-    test = codec.test_of(value, f"og_{mark}_")
-    names.update(codec.names_of(f"og_{mark}_"))
+def _parameters_of(operation: Operation, names: dict[str, Any]) -> str:
+    """An operation's parameters as source; their defaults are put among the names."""
+    parts: list[str] = []
+    for each in operation.parameters:
+        if each.is_keyword_only and "*" not in parts:
+            parts.append("*")
+        names[f"og_default_{each.name}"] = each.default
+        parts.append(each.name + ("" if each.default is ... else f"=og_default_{each.name}"))
+    return ", ".join(parts)
+
+
+def _test_of(codec: Codec, value: str, mark: str, names: dict[str, Any]) -> str:
+    """A codec's test as source; what it refers to is put among the names."""
+    test, needed = codec.written_test(value, f"og_{mark}_")
+    names.update(needed)
     return test
 
 

@@ -6,6 +6,15 @@ import contextlib
 import inspect
 import os
 import typing
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+)
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,11 +28,12 @@ from outgrow.model import App, all_providers, graph_of
 from outgrow.telemetry import LinkBook
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from outgrow.model import Field, Operation, ServiceModel
 
 TestPlacement = Literal["local", "rpc"]
+_ITERATORS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
 
 
 class Host:
@@ -56,7 +66,7 @@ class Host:
         self.book = LinkBook()
         self.graph = graph_of(app.services)
         self._placement: TestPlacement = placement
-        self._fakes = {_faked_class(fake): fake for fake in fakes}
+        self._fakes = {fake.__class__: fake for fake in fakes}
         self._environment = os.environ if environment is None else environment
         self._providers = [*app.providers, *reversed(all_providers())]
         self._clients: dict[type, Any] = {}
@@ -146,7 +156,7 @@ class Host:
 
     async def _provided(self, field: Field, where: str) -> Any:
         for provider in self._providers:
-            if _provided_type(provider) == field.type:
+            if _makes(provider, field.type):
                 with _told(f"`{provider.__qualname__}`, which makes {where},"):
                     return await self._made_by(provider)
         raise ProviderMissingError(
@@ -200,22 +210,28 @@ def _gate_of(operation: Operation, shared: Gate) -> Gate:
     return Gate(f"`{operation.shown}`", options.concurrent_calls_max, queue_max)
 
 
-def _faked_class(fake: object) -> type:
-    return fake.__class__
+def product_of(provider: Callable[..., Any]) -> Any:
+    """The type that a provider makes; None where it does not say.
+
+    Raises:
+        NameError: Its annotation names something that is not there.
+    """
+    made = typing.get_type_hints(provider, include_extras=True).get("return")
+    is_generator = inspect.isgeneratorfunction(provider) or inspect.isasyncgenfunction(provider)
+    if is_generator and typing.get_origin(made) in _ITERATORS:
+        return typing.get_args(made)[0]
+    return made
 
 
-def _provided_type(provider: Callable[..., Any]) -> Any:
+def _makes(provider: Callable[..., Any], kind: Any) -> bool:
     try:
-        kind = typing.get_type_hints(provider, include_extras=True).get("return")
+        return product_of(provider) == kind
     except NameError:
-        return None  # a type that is not there when the program runs is no field's type either
-    if inspect.isasyncgenfunction(provider) or inspect.isgeneratorfunction(provider):
-        return typing.get_args(kind)[0] if typing.get_args(kind) else None
-    return kind
+        return False  # a type that is not there when the program runs is no field's type either
 
 
 @contextlib.contextmanager
-def _told(what: str) -> typing.Generator[None]:
+def _told(what: str) -> Generator[None]:
     """Have an exception say what could not be started or stopped."""
     try:
         yield

@@ -40,9 +40,7 @@ class Codec:
         what: What it is the type of, for messages, such as "`sku` of `Stock.reserve`".
 
     Attributes:
-        test: An expression over `value` that is true where a value may pass as it is; None where
-            none may.
-        names: What the expression refers to.
+        passes: Whether a value may pass as it is.
 
     Raises:
         SignatureError: Values of this type cannot cross.
@@ -58,21 +56,18 @@ class Codec:
             self._decoder = msgspec.msgpack.Decoder(kind, dec_hook=_made)
         except TypeError as problem:
             raise SignatureError(f"{what} cannot cross: {problem}") from None
-        writing = ExactTest()
-        self.test = writing.expression(kind, "value")
-        self.names = writing.names
-        source = f"lambda value: {self.test or False}"
-        self.passes: typing.Callable[[Any], bool] = eval(source, dict(self.names))
+        test, names = self.written_test("value", "_")
+        self.passes: typing.Callable[[Any], bool] = eval(f"lambda value: {test}", names)
 
-    def test_of(self, value: str, prefix: str) -> str:
-        """The test over a value of another name, its own names beginning with this."""
-        return ExactTest(prefix).expression(self.kind, value) or "False"
+    def written_test(self, value: str, prefix: str) -> tuple[str, dict[str, Any]]:
+        """What `passes` tests, as source, and what that refers to.
 
-    def names_of(self, prefix: str) -> dict[str, Any]:
-        """What such a test refers to."""
+        Args:
+            value: What the source calls the value.
+            prefix: What names of its own begin with.
+        """
         writing = ExactTest(prefix)
-        writing.expression(self.kind, "value")
-        return writing.names
+        return writing.expression(self.kind, value) or "False", writing.names
 
     def encode(self, value: Any) -> bytes:
         """The value as bytes.

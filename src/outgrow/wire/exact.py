@@ -86,7 +86,7 @@ class ExactTest:
         names: What the expression refers to, by name.
     """
 
-    def __init__(self, prefix: str = "_") -> None:
+    def __init__(self, prefix: str) -> None:
         self.names: dict[str, Any] = {}
         self._prefix = prefix
 

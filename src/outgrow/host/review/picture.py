@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from outgrow.host.review.code import shown_path
 from outgrow.host.review.links import Link, edges_of, links_of
 from outgrow.host.review.reading import Reading
-from outgrow.host.review.wiring import maker_of, product_of
+from outgrow.host.review.wiring import maker_of
+from outgrow.host.services import product_of
+from outgrow.store import variable_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -240,7 +242,7 @@ def _database(field: Field) -> DatabaseEntry | None:
     migrations = getattr(options, "migrations", None)
     return DatabaseEntry(
         field=field.name,
-        variable=re.sub(r"\W", "_", field.service).upper() + "_DATABASE_URL",
+        variable=variable_of(field.service),
         kind=re.split(r"\W", getattr(options, "url", None) or "sqlite")[0],
         tables=tuple(getattr(tables, "tables", ())),
         migrations=None if migrations is None else _folder_shown(migrations),

@@ -3,16 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import typing
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    AsyncIterator,
-    Callable,
-    Generator,
-    Iterable,
-    Iterator,
-)
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import CycleError, FieldTypeError, NotAServiceError, ProviderMissingError
@@ -21,13 +11,15 @@ from outgrow.host.review.finding import Finding, Place, finding
 from outgrow.host.review.hidden import hidden_names
 from outgrow.host.review.sketch import is_operation
 from outgrow.host.review.values import thing_at
+from outgrow.host.services import product_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from outgrow.host.review.code import Code
     from outgrow.host.review.reading import Reading
     from outgrow.model import Field
 
-_ITERATORS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
 # One step of a circle: the services, what leads from one to the other, and where that is written.
 Step = tuple[type, type, str, Place]
 
@@ -97,19 +89,6 @@ def unprovided_fields(code: Code) -> Iterator[Finding]:
                     hint=f"Write a function with `@provides` above it that returns `{shown}`, or "
                     "import the one there is",
                 )
-
-
-def product_of(provider: Callable[..., Any]) -> Any:
-    """The type that a provider makes; None where it does not say.
-
-    Raises:
-        NameError: Its annotation names something that is not there.
-    """
-    made = typing.get_type_hints(provider, include_extras=True).get("return")
-    is_generator = inspect.isgeneratorfunction(provider) or inspect.isasyncgenfunction(provider)
-    if is_generator and typing.get_origin(made) in _ITERATORS:
-        return typing.get_args(made)[0]
-    return made
 
 
 def maker_of(field: Field, code: Code) -> Callable[..., Any] | None:

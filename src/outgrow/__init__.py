@@ -14,7 +14,7 @@ from outgrow.errors import (
 )
 
 if TYPE_CHECKING:
-    from outgrow.host import call, client, uses, wait
+    from outgrow.host import Clock, call, client, uses, wait
     from outgrow.model import App, from_env, on_start, on_stop, operation, provides, service
     from outgrow.store import Database, database
     from outgrow.wire import Baggage, deadline
@@ -25,6 +25,7 @@ __all__ = [
     "App",
     "Baggage",
     "CallError",
+    "Clock",
     "Database",
     "DeadlineExceededError",
     "OutgrowError",
@@ -49,7 +50,7 @@ __all__ = [
 
 # Where each name lives; a room is imported when one of its names is first asked for.
 _ROOMS = {
-    "host": ("call", "client", "uses", "wait"),
+    "host": ("Clock", "call", "client", "uses", "wait"),
     "model": ("App", "from_env", "on_start", "on_stop", "operation", "provides", "service"),
     "store": ("Database", "database"),
     "wire": ("Baggage", "deadline"),

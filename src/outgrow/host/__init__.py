@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from outgrow.host.bridge import call, wait
+from outgrow.host.clock import Clock
 from outgrow.host.house import client, uses
 from outgrow.host.orders import (
     Beat,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Beat",
     "Begin",
+    "Clock",
     "DatabaseEntry",
     "Drain",
     "Dump",

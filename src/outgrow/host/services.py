@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from outgrow.errors import OutgrowError, ProviderMissingError, ServiceStartError
 from outgrow.host.bridge import ThreadOperation
 from outgrow.host.client import client_of
+from outgrow.host.clock import system_clock
 from outgrow.host.distance import at_a_distance
 from outgrow.host.gate import Gate
 from outgrow.host.path import CallPath, in_thread
@@ -68,7 +69,7 @@ class Host:
         self._placement: TestPlacement = placement
         self._fakes = {fake.__class__: fake for fake in fakes}
         self._environment = os.environ if environment is None else environment
-        self._providers = [*app.providers, *reversed(all_providers())]
+        self._providers = [*app.providers, *reversed(all_providers()), system_clock]
         self._clients: dict[type, Any] = {}
         self._running = running or {}
         self._exits = contextlib.AsyncExitStack()

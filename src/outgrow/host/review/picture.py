@@ -7,6 +7,7 @@ import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from outgrow.host.clock import system_clock
 from outgrow.host.review.code import shown_path
 from outgrow.host.review.links import Link, edges_of, links_of
 from outgrow.host.review.reading import Reading
@@ -261,6 +262,8 @@ def _providers(code: Code) -> Iterable[ProviderEntry]:
             for field in service.fields.values()
             if maker_of(field, code) is provider
         ]
+        if provider is system_clock and not users:
+            continue
         try:
             made = type_shown(product_of(provider))
         except NameError:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import AppMissingError
+from outgrow.host.clock import system_clock
 from outgrow.host.places import is_own
 from outgrow.host.review.code import Code, SourceFile
 from outgrow.host.review.imports import Imports, files_in, imports_in, loaded_files, module_name
@@ -105,7 +106,7 @@ def _collected(
     return Code(
         files={file.module: file for file in files},
         services=tuple(sketch_of(cls) for cls in classes),
-        providers=tuple(dict.fromkeys([*providers, *of_apps, *marked])),
+        providers=tuple(dict.fromkeys([*providers, *of_apps, *marked, system_clock])),
         edges=edges,
         name=table.name or next((app.name for app in apps), ""),
     )

@@ -102,11 +102,17 @@ class CallPath:
         }
         self.result = Codec(operation.result, f"the result of `{operation.shown}`")
 
-    def entrance(self) -> Callable[..., Any]:
-        """What callers call: an async function, or an async generator function for a stream."""
-        return self._stream() if self.operation.kind == "stream" else self._written()
+    def entrance(self, *, crosses: bool = True) -> Callable[..., Any]:
+        """What callers call: an async function, or an async generator function for a stream.
 
-    def _written(self) -> Callable[..., Any]:
+        Args:
+            crosses: Whether values are checked and copied, as nobody else does it.
+        """
+        if self.operation.kind == "stream":
+            return self._stream(crosses=crosses)
+        return self._written(crosses=crosses)
+
+    def _written(self, *, crosses: bool) -> Callable[..., Any]:
         operation = self.operation
         names: dict[str, Any] = {
             "og_bucket_of": bucket_of,
@@ -125,16 +131,17 @@ class CallPath:
             "og_within": self._within,
         }
         checks = [self._check(name, codec, names) for name, codec in self.arguments.items()]
+        test = _test_of(self.result, "og_result", "r", names)
         limit = operation.options.timeout_seconds
         source = _SOURCE.format(
             name=operation.name,
-            parameters=_parameters_of(operation, names),
-            checks="".join(checks),
+            parameters=parameters_of(operation, names),
+            checks="".join(checks) if crosses else "",
             or_later=f" or og_now() + {int(limit * 1e9)} < og_caller.deadline_ns" if limit else "",
             passed=", ".join(f"{name}={name}" for name in self.arguments),
             shown=operation.shown,
             given=", ".join(f"{name}={name}" for name in self.arguments),
-            result_test=_test_of(self.result, "og_result", "r", names),
+            result_test=test if crosses else "True",
         )
         exec(compile(source, f"<call path of {operation.shown}>", "exec"), names)
         return dressed(names[operation.name], operation)
@@ -174,12 +181,15 @@ class CallPath:
 
     # Streams.
 
-    def _stream(self) -> Callable[..., Any]:
+    def _stream(self, *, crosses: bool) -> Callable[..., Any]:
         operation, signature = self.operation, SignatureOf(self.operation)
 
         async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
             arguments = signature.bound(args, kwargs)
-            crossed = {name: self.arguments[name].crossed(each) for name, each in arguments.items()}
+            if crosses:
+                arguments = {
+                    name: self.arguments[name].crossed(each) for name, each in arguments.items()
+                }
             caller = current.get() or Frame(EDGE, NEVER_NS)
             begun = monotonic_ns()
             if begun >= caller.deadline_ns:
@@ -187,10 +197,10 @@ class CallPath:
             await self._line(caller)
             link = self._meet(caller)
             frame = Frame(operation.shown, caller.deadline_ns)
-            items: Any = self._function(**crossed)
+            items: Any = self._function(**arguments)
             try:
                 async for item in _in_frame(items, frame):
-                    yield self.result.crossed(item)
+                    yield self.result.crossed(item) if crosses else item
             except GeneratorExit:
                 raise
             except BaseException as error:
@@ -228,7 +238,7 @@ class SignatureOf:
 
     def __init__(self, operation: Operation) -> None:
         names: dict[str, Any] = {}
-        parameters = _parameters_of(operation, names)
+        parameters = parameters_of(operation, names)
         given = ", ".join(f"{each.name!r}: {each.name}" for each in operation.parameters)
         exec(f"def {operation.name}({parameters}):\n    return {{{given}}}", names)
         self._bind: Callable[..., dict[str, Any]] = names[operation.name]
@@ -238,7 +248,7 @@ class SignatureOf:
         return self._bind(*args, **kwargs)
 
 
-def _parameters_of(operation: Operation, names: dict[str, Any]) -> str:
+def parameters_of(operation: Operation, names: dict[str, Any]) -> str:
     """An operation's parameters as source; their defaults are put among the names."""
     parts: list[str] = []
     for each in operation.parameters:

@@ -25,6 +25,7 @@ from outgrow.host.clock import system_clock
 from outgrow.host.distance import at_a_distance
 from outgrow.host.gate import Gate
 from outgrow.host.path import CallPath, in_thread
+from outgrow.host.remote import OperationAnswerer
 from outgrow.model import App, all_providers, graph_of
 from outgrow.telemetry import LinkBook
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from outgrow.model import Field, Operation, ServiceModel
+    from outgrow.wire import Answerer
 
 TestPlacement = Literal["local", "rpc"]
 _ITERATORS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
@@ -71,6 +73,7 @@ class Host:
         self._environment = os.environ if environment is None else environment
         self._providers = [*app.providers, *reversed(all_providers()), system_clock]
         self._clients: dict[type, Any] = {}
+        self._paths: list[CallPath] = []
         self._running = running or {}
         self._exits = contextlib.AsyncExitStack()
 
@@ -90,6 +93,7 @@ class Host:
     async def stop(self) -> None:
         """Stop all services, each before what it needs."""
         self._clients.clear()
+        self._paths.clear()
         exits, self._exits = self._exits, contextlib.AsyncExitStack()
         await exits.aclose()
 
@@ -106,6 +110,12 @@ class Host:
                 f"`{cls.__qualname__}` does not run here", hint=f"Running: {known or 'nothing'}"
             )
         return found
+
+    def answerers(self) -> list[Answerer]:
+        """All operations that run here, for calls that come from other processes."""
+        return [
+            OperationAnswerer(path.operation, path.entrance(crosses=False)) for path in self._paths
+        ]
 
     async def _start(self, model: ServiceModel) -> None:
         if model.cls in self._running:
@@ -197,6 +207,7 @@ class Host:
             path = CallPath(operation, in_thread(pool, function, gate), gate, self.book)
         else:
             path = CallPath(operation, function, gate, self.book)
+        self._paths.append(path)
         entrance = path.entrance()
         if self._placement == "rpc":
             entrance = at_a_distance(path, entrance)

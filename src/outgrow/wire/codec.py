@@ -11,7 +11,7 @@ import dataclasses
 import enum
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from types import NoneType, UnionType
@@ -41,6 +41,7 @@ class Codec:
 
     Attributes:
         passes: Whether a value may pass as it is.
+        has_moments: Whether it has to be `written` before it is encoded.
 
     Raises:
         SignatureError: Values of this type cannot cross.
@@ -51,9 +52,9 @@ class Codec:
         self.what = what
         found = _Walk(what)
         found.visit(kind)
-        self._has_moments = found.has_moments
+        self.has_moments = found.has_moments
         try:
-            self._decoder = msgspec.msgpack.Decoder(kind, dec_hook=_made)
+            self._decode = msgspec.msgpack.Decoder(kind, dec_hook=_made).decode
         except TypeError as problem:
             raise SignatureError(f"{what} cannot cross: {problem}") from None
         test, names = self.written_test("value", "_")
@@ -76,13 +77,13 @@ class Codec:
             ValueMismatchError: It cannot be written.
         """
         try:
-            if self._has_moments:
-                value = msgspec.to_builtins(
-                    value, builtin_types=(bytes, bytearray), enc_hook=_plain
-                )
-            return msgspec.msgpack.encode(value, enc_hook=_plain)
+            return _encode(self.written(value) if self.has_moments else value)
         except (TypeError, ValueError, OverflowError, RecursionError) as problem:
             raise ValueMismatchError(f"{self.what} is {_shown(value)}: {problem}") from None
+
+    def written(self, value: Any) -> Any:
+        """The value with what keeps its zone as text, which the encoder would otherwise not."""
+        return msgspec.to_builtins(value, builtin_types=(bytes, bytearray), enc_hook=_plain)
 
     def decode(self, encoded: bytes) -> Any:
         """The value behind the bytes.
@@ -91,7 +92,7 @@ class Codec:
             ValueMismatchError: It is none of the declared type.
         """
         try:
-            return self._decoder.decode(encoded)
+            return self._decode(encoded)
         except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
             raise ValueMismatchError(f"{self.what} does not fit: {problem}") from None
 
@@ -102,6 +103,59 @@ class Codec:
             ValueMismatchError: It is none of the declared type.
         """
         return value if self.passes(value) else self.decode(self.encode(value))
+
+
+class ArgumentsCodec:
+    """Writes and reads all arguments of a call at once.
+
+    Args:
+        codecs: Of each parameter, in their order.
+    """
+
+    def __init__(self, codecs: Iterable[Codec]) -> None:
+        self._codecs = tuple(codecs)
+        self._moments = [at for at, each in enumerate(self._codecs) if each.has_moments]
+        kind = tuple[tuple(each.kind for each in self._codecs)]  # type: ignore[misc]
+        self._decode = msgspec.msgpack.Decoder(kind, dec_hook=_made).decode
+
+    def encode(self, values: tuple[Any, ...]) -> bytes:
+        """The arguments as bytes.
+
+        Raises:
+            ValueMismatchError: One cannot be written; names it.
+        """
+        try:
+            if self._moments:
+                changed = list(values)
+                for at in self._moments:
+                    changed[at] = self._codecs[at].written(changed[at])
+                return _encode(changed)
+            return _encode(values)
+        except Exception:
+            for codec, value in zip(self._codecs, values, strict=True):
+                codec.encode(value)
+            raise
+
+    def decode(self, encoded: bytes) -> tuple[Any, ...]:
+        """The arguments behind the bytes.
+
+        Raises:
+            ValueMismatchError: One is none of its declared type; names it.
+        """
+        try:
+            return self._decode(encoded)
+        except Exception:
+            try:
+                parts = _raws(encoded)
+            except msgspec.MsgspecError as problem:
+                raise ValueMismatchError(f"the arguments make no sense: {problem}") from None
+            for codec, part in zip(self._codecs, parts, strict=False):
+                codec.decode(bytes(part))
+            count, wanted = len(parts), len(self._codecs)
+            raise ValueMismatchError(f"{count} arguments came where {wanted} are taken") from None
+
+
+_raws = msgspec.msgpack.Decoder(list[msgspec.Raw]).decode
 
 
 class _Walk:
@@ -198,6 +252,9 @@ def _made(kind: Any, value: Any) -> Any:
     if _is_model(kind):
         return kind.model_validate(value, by_alias=False, by_name=True)
     raise TypeError(f"a `{kind.__qualname__}` is no plain data")
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
 
 
 def _name(kind: Any) -> str:

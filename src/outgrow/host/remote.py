@@ -1,0 +1,206 @@
+"""Calls of operations that run in another process, and the answers to such calls.
+
+As the path within one process, both ends are written for each operation as Python source.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from outgrow.errors import CallError
+from outgrow.host.arrival import note_refusal
+from outgrow.host.bridge import ThreadOperation
+from outgrow.host.client import client_of
+from outgrow.host.path import SignatureOf, dressed, parameters_of
+from outgrow.wire import (
+    DEFAULT_SECONDS,
+    EDGE,
+    NEVER_NS,
+    ArgumentsCodec,
+    Call,
+    Codec,
+    Deadline,
+    Frame,
+    current,
+    late,
+    packed_baggage,
+    unpack_baggage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Mapping
+
+    from outgrow.model import Operation, ServiceModel
+    from outgrow.wire import Peers
+
+_CALL = """
+async def {name}({parameters}):
+    og_caller = og_get()
+    if og_caller is None{or_later}:
+        return await og_within(og_caller, {name}, {passed})
+    og_left_ns = og_caller.deadline_ns - og_now()
+    if og_left_ns <= 0:
+        raise og_too_late()
+    og_body = og_encode(({given}))
+    og_call = og_Call({shown!r}, og_caller.operation, og_left_ns, og_body, og_extras())
+    return og_decode(await og_ask({service!r}, og_call, is_idempotent={is_idempotent}))
+"""
+_ANSWER = """
+async def {name}(og_caller, og_deadline_ns, og_extras, og_body):
+    og_set(og_Frame(og_caller, og_deadline_ns))
+    if og_extras:
+        og_unpack(og_extras)
+    ({given}) = og_decode(og_body)
+    return og_encode(await og_entrance({passed}))
+"""
+
+
+def remote_client(model: ServiceModel, peers: Peers) -> Any:
+    """The client of a service that runs in other processes.
+
+    Raises:
+        SignatureError: A value of its operations cannot cross.
+    """
+    entrances: dict[str, Any] = {}
+    for name, operation in model.operations.items():
+        entrance = dressed(_entrance(model, operation, peers), operation)
+        is_thread = operation.kind == "thread"
+        entrances[name] = ThreadOperation(operation, entrance) if is_thread else entrance
+    return client_of(model, entrances)
+
+
+class Crossing:
+    """How the values of one operation cross.
+
+    Attributes:
+        arguments: All of a call.
+        result: Or, for a stream, each item.
+    """
+
+    def __init__(self, operation: Operation) -> None:
+        self.arguments = ArgumentsCodec(
+            Codec(each.type, f"`{each.name}` of `{operation.shown}`")
+            for each in operation.parameters
+        )
+        self.result = Codec(operation.result, f"the result of `{operation.shown}`")
+
+
+def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callable[..., Any]:
+    crossing = Crossing(operation)
+    if operation.kind == "stream":
+        return _stream_entrance(model, operation, crossing, peers)
+    limit = operation.options.timeout_seconds
+
+    async def within(
+        caller: Frame | None, entrance: Callable[..., Any], /, **arguments: Any
+    ) -> Any:
+        try:
+            with Deadline(limit or DEFAULT_SECONDS, f"`{operation.shown}`"):
+                return await entrance(**arguments)
+        except CallError as error:
+            if caller is None:
+                note_refusal(error)
+            raise
+
+    def too_late() -> CallError:
+        return late(f"`{operation.shown}`, which was not begun,")
+
+    names: dict[str, Any] = {
+        "og_ask": peers.ask,
+        "og_Call": Call,
+        "og_decode": crossing.result.decode,
+        "og_encode": crossing.arguments.encode,
+        "og_extras": packed_baggage,
+        "og_get": current.get,
+        "og_now": monotonic_ns,
+        "og_too_late": too_late,
+        "og_within": within,
+    }
+    given = [each.name for each in operation.parameters]
+    source = _CALL.format(
+        name=operation.name,
+        parameters=parameters_of(operation, names),
+        or_later=f" or og_now() + {int(limit * 1e9)} < og_caller.deadline_ns" if limit else "",
+        passed=", ".join(f"{name}={name}" for name in given),
+        given="".join(f"{name}, " for name in given),
+        shown=operation.shown,
+        service=model.name,
+        is_idempotent=operation.options.idempotent,
+    )
+    exec(compile(source, f"<remote path of {operation.shown}>", "exec"), names)
+    return names[operation.name]
+
+
+def _stream_entrance(
+    model: ServiceModel, operation: Operation, crossing: Crossing, peers: Peers
+) -> Callable[..., Any]:
+    signature = SignatureOf(operation)
+
+    async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
+        body = crossing.arguments.encode(tuple(signature.bound(args, kwargs).values()))
+        caller = current.get() or Frame(EDGE, NEVER_NS)
+        left_ns = caller.deadline_ns - monotonic_ns()
+        if left_ns <= 0:
+            raise late(f"`{operation.shown}`, which was not begun,")
+        call = Call(operation.shown, caller.operation, left_ns, body, packed_baggage())
+        items = peers.stream(model.name, call)
+        try:
+            async for item in items:
+                yield crossing.result.decode(item)
+        finally:
+            await items.aclose()
+
+    return stream
+
+
+class OperationAnswerer:
+    """Answers calls of one operation that come from other processes.
+
+    Args:
+        operation: Which one.
+        entrance: Does it; takes arguments that are checked already.
+    """
+
+    def __init__(self, operation: Operation, entrance: Callable[..., Any]) -> None:
+        self.shown = operation.shown
+        self.is_stream = operation.kind == "stream"
+        self._crossing = Crossing(operation)
+        self._operation = operation
+        self._entrance = entrance
+        self.answer: Callable[..., Any] = self._written()
+
+    def _written(self) -> Callable[..., Any]:
+        names: dict[str, Any] = {
+            "og_decode": self._crossing.arguments.decode,
+            "og_encode": self._crossing.result.encode,
+            "og_entrance": self._entrance,
+            "og_Frame": Frame,
+            "og_set": current.set,
+            "og_unpack": unpack_baggage,
+        }
+        given = [each.name for each in self._operation.parameters]
+        source = _ANSWER.format(
+            name=self._operation.name,
+            given="".join(f"{name}, " for name in given) or "_, ",
+            passed=", ".join(f"{name}={name}" for name in given),
+        )
+        if not given:
+            source = source.replace("(_, ) = og_decode", "og_decode")
+        exec(compile(source, f"<answers of {self.shown}>", "exec"), names)
+        return names[self._operation.name]
+
+    async def stream(
+        self, caller: str, deadline_ns: int, extras: Mapping[str, bytes], body: bytes
+    ) -> AsyncGenerator[bytes]:
+        """The bodies of the items."""
+        current.set(Frame(caller, deadline_ns))
+        unpack_baggage(extras)
+        values = self._crossing.arguments.decode(body)
+        names = [each.name for each in self._operation.parameters]
+        items = self._entrance(**dict(zip(names, values, strict=True)))
+        try:
+            async for item in items:
+                yield self._crossing.result.encode(item)
+        finally:
+            await items.aclose()

@@ -25,6 +25,7 @@ from examples.busiest import busiest
 from examples.children import Child, start
 from examples.exchange import Address, Exchange
 from examples.screen import Screen
+from examples.shop.places import DATABASES, databases_in
 
 ROOT = Path(__file__).resolve().parents[1]
 APP = "examples.shop.api:app"
@@ -123,8 +124,9 @@ def _stage() -> Stage:
             continue
         if port != first:
             say(f"Port {first} or its folder is taken: using {port}.")
-        for old in ("shop.db", "shop.db-wal", "shop.db-shm", "run.log", "traffic.json"):
-            (folder / old).unlink(missing_ok=True)
+        for name in ("run.log", "traffic.json", *(f"{name}.db*" for name in DATABASES)):
+            for old in folder.glob(name):
+                old.unlink()
         return Stage(port=port, folder=folder, lock=lock)
     raise DemoError(f"no port from {first} to {first + PORTS_COUNT - 1} is free")
 
@@ -163,11 +165,9 @@ def _is_free(port: int) -> bool:
 async def _shop(stage: Stage) -> AsyncGenerator[Child]:
     words = [sys.executable, "-m", "outgrow", "run", APP, "--port", str(stage.port)]
     words += ["--workers", WORKERS, "--folder", str(stage.folder.resolve()), "--no-access-log"]
-    database = str((stage.folder / "shop.db").resolve())
+    environment = databases_in(stage.folder)
     with stage.log.open("wb") as output:
-        child = await start(
-            *words, output=output, folder=ROOT, environment={"SHOP_DATABASE": database}
-        )
+        child = await start(*words, output=output, folder=ROOT, environment=environment)
     try:
         yield child
     finally:

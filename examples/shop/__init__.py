@@ -1,1 +1,1 @@
-"""A small tea and kitchen shop: an ordinary FastAPI app on SQLAlchemy and SQLite."""
+"""A small tea and kitchen shop: six services, each with a database of its own, behind FastAPI."""

@@ -1,24 +1,18 @@
-"""What a route gets of the shop: its database, or a session that reads it."""
+"""What the shop's routes may ask for: its services."""
 
-from collections.abc import AsyncGenerator
 from typing import Annotated
 
-from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncSession
+from fastapi import Depends
 
-from examples.shop.database import Database
+from examples.shop.catalogue import Catalogue
+from examples.shop.mail import Mail
+from examples.shop.orders import Orders
+from examples.shop.recommendations import Recommendations
+from examples.shop.stock import Stock
+from outgrow import uses
 
-
-def _database(request: Request) -> Database:
-    return request.app.state.database
-
-
-async def _reading(
-    database: Annotated[Database, Depends(_database)],
-) -> AsyncGenerator[AsyncSession]:
-    async with database.reading() as session:
-        yield session
-
-
-ShopDatabase = Annotated[Database, Depends(_database)]
-Reading = Annotated[AsyncSession, Depends(_reading)]
+TheCatalogue = Annotated[Catalogue, Depends(uses(Catalogue))]
+TheMail = Annotated[Mail, Depends(uses(Mail))]
+TheOrders = Annotated[Orders, Depends(uses(Orders))]
+TheRecommendations = Annotated[Recommendations, Depends(uses(Recommendations))]
+TheStock = Annotated[Stock, Depends(uses(Stock))]

@@ -4,8 +4,6 @@ Run it with `uvicorn examples.shop.api:app`, or `outgrow run examples.shop.api:a
 """
 
 import re
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,22 +13,18 @@ from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
-from examples.shop import catalogue, mail, orders, page, payments, recommendations, reports, stock
-from examples.shop.access import Reading, ShopDatabase
-from examples.shop.database import Database
+from examples.shop import page
+from examples.shop.access import TheCatalogue, TheMail, TheOrders, TheRecommendations, TheStock
+from examples.shop.catalogue import PAGE_SIZE, PAGE_SIZE_MAX, UnknownProductError
+from examples.shop.orders import EMAIL, Buyer, UnknownOrderError
+from examples.shop.payments import DeclinedError
+from examples.shop.reports import Sales
+from examples.shop.stock import Pieces, SoldOutError
 
 SKU = re.compile(r"[A-Z]{3}-\d{3}")
 
 
-@asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
-    """Open the database for as long as the app runs."""
-    app.state.database = Database.of_environment()
-    yield
-    await app.state.database.close()
-
-
-app = FastAPI(title="Leaf & Kettle", version="1.0", lifespan=lifespan)
+app = FastAPI(title="Leaf & Kettle", version="1.0")
 app.include_router(page.router, include_in_schema=False)
 app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
@@ -75,7 +69,7 @@ class NewOrder(BaseModel):
     """What a customer wants, and who pays."""
 
     lines: list[LineIn] = Field(min_length=1, max_length=30)
-    email: str = Field(pattern=orders.EMAIL, max_length=200)
+    email: str = Field(pattern=EMAIL, max_length=200)
     card: str = Field(default="4242424242424242", pattern=r"^\d{12,19}$")
 
 
@@ -101,7 +95,7 @@ class OrderOut(BaseModel):
     lines: list[LineOut]
 
 
-@app.exception_handler(catalogue.UnknownProductError)
+@app.exception_handler(UnknownProductError)
 async def unknown_product(_request: Request, error: Exception) -> JSONResponse:
     """Answer 404 for a product the shop does not sell."""
     return JSONResponse({"detail": f"There is no product {error}."}, status_code=404)
@@ -109,63 +103,65 @@ async def unknown_product(_request: Request, error: Exception) -> JSONResponse:
 
 @app.get("/products")
 async def list_products(
-    session: Reading,
+    catalogue: TheCatalogue,
     search: str = "",
     category: str = "",
     number: Annotated[int, Query(alias="page", ge=1, le=10_000)] = 1,
-    size: Annotated[int, Query(ge=1, le=catalogue.PAGE_SIZE_MAX)] = catalogue.PAGE_SIZE,
+    size: Annotated[int, Query(ge=1, le=PAGE_SIZE_MAX)] = PAGE_SIZE,
 ) -> ShelfOut:
     """Look through the catalogue."""
-    shelf = await catalogue.search(session, search, category=category, page=number, size=size)
+    shelf = await catalogue.search(search, category=category, page=number, size=size)
     return ShelfOut.model_validate(shelf)
 
 
 @app.get("/products/{sku}")
-async def show_product(sku: str, session: Reading) -> ProductWithStock:
+async def show_product(sku: str, catalogue: TheCatalogue, stock: TheStock) -> ProductWithStock:
     """Look up one product."""
-    product = await catalogue.find(session, sku)
-    pieces = await stock.pieces_left(session, sku)
+    product = await catalogue.find(sku)
+    pieces = await stock.pieces_left(sku)
     shown = ProductOut.model_validate(product)
     return ProductWithStock(**shown.model_dump(), pieces_left=pieces)
 
 
 @app.post("/orders", status_code=201)
-async def place_order(wanted: NewOrder, database: ShopDatabase, after: BackgroundTasks) -> OrderOut:
+async def place_order(
+    wanted: NewOrder, orders: TheOrders, mail: TheMail, after: BackgroundTasks
+) -> OrderOut:
     """Place an order: 402 when the bank declines, 409 when too few pieces are left."""
     basket: dict[str, int] = {}
     for line in wanted.lines:
         basket[line.sku] = basket.get(line.sku, 0) + line.quantity
-    buyer = orders.Buyer(customer="api", email=wanted.email, card=wanted.card)
+    buyer = Buyer(customer="api", email=wanted.email, card=wanted.card)
     try:
-        order = await orders.place(database, basket, buyer)
-    except payments.DeclinedError as error:
+        order = await orders.place(tuple(Pieces(*each) for each in basket.items()), buyer)
+    except DeclinedError as error:
         raise HTTPException(402, "The bank declined this card.") from error
-    except stock.SoldOutError as error:
+    except SoldOutError as error:
         raise HTTPException(409, f"Too few pieces of {error} are left.") from error
-    after.add_task(mail.send_receipt, database, order)
+    after.add_task(mail.send_receipt, order)
     return OrderOut.model_validate(order)
 
 
 @app.get("/orders/{order_id}")
-async def show_order(order_id: int, session: Reading) -> OrderOut:
+async def show_order(order_id: int, orders: TheOrders) -> OrderOut:
     """Look up an order."""
     try:
-        return OrderOut.model_validate(await orders.find(session, order_id))
-    except orders.UnknownOrderError as error:
+        return OrderOut.model_validate(await orders.find(order_id))
+    except UnknownOrderError as error:
         raise HTTPException(404, f"There is no order {order_id}.") from error
 
 
 @app.get("/recommendations/{sku}")
-async def recommend(sku: str, session: Reading) -> list[ProductOut]:
+async def recommend(
+    sku: str, catalogue: TheCatalogue, recommendations: TheRecommendations
+) -> list[ProductOut]:
     """List what people buy together with this product."""
-    await catalogue.find(session, sku)
-    products = await recommendations.bought_together(session, sku)
+    await catalogue.find(sku)
+    products = await recommendations.bought_together(sku)
     return [ProductOut.model_validate(product) for product in products]
 
 
 @app.get("/reports/sales")
-async def report_sales(
-    session: Reading, days: Annotated[int, Query(ge=1, le=365)] = 30
-) -> reports.Sales:
+async def report_sales(orders: TheOrders, days: Annotated[int, Query(ge=1, le=365)] = 30) -> Sales:
     """Sum up the sales of the last days."""
-    return await reports.sales(session, days)
+    return await orders.sales(days)

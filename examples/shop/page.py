@@ -8,10 +8,13 @@ from fastapi import APIRouter, BackgroundTasks, Form, HTTPException, Query, Requ
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 
-from examples.shop import basket, catalogue, mail, orders, payments, recommendations, stock
-from examples.shop.access import Reading, ShopDatabase
+from examples.shop import basket
+from examples.shop.access import TheCatalogue, TheMail, TheOrders, TheRecommendations, TheStock
 from examples.shop.assortment import CATEGORIES
-from examples.shop.tables import Product
+from examples.shop.catalogue import Catalogue, Product, UnknownProductError
+from examples.shop.orders import EMAIL, Buyer, EmptyBasketError
+from examples.shop.payments import DeclinedError
+from examples.shop.stock import Pieces, SoldOutError
 
 CUSTOMER = "customer"
 YEAR_SECONDS = 365 * 24 * 3600
@@ -31,39 +34,37 @@ templates.env.filters["money"] = money
 @router.get("/")
 async def home(
     request: Request,
-    session: Reading,
+    catalogue: TheCatalogue,
     search: str = "",
     category: str = "",
     number: Annotated[int, Query(alias="page", ge=1, le=10_000)] = 1,
 ) -> Response:
     """Show the products, searched and page by page."""
-    shelf = await catalogue.search(session, search, category=category, page=number)
+    shelf = await catalogue.search(search, category=category, page=number)
     return _page(request, "home.html", shelf=shelf, search=search, category=category)
 
 
 @router.get("/shop/{sku}")
-async def product(request: Request, sku: str, session: Reading) -> Response:
+async def product(request: Request, sku: str, catalogue: TheCatalogue, stock: TheStock) -> Response:
     """Show one product; the page's script adds what is bought together."""
     try:
-        found = await catalogue.find(session, sku)
-    except catalogue.UnknownProductError:
+        found = await catalogue.find(sku)
+    except UnknownProductError:
         return _page(request, "missing.html", status_code=404, what=f"a product {sku}")
-    return _page(
-        request, "product.html", product=found, pieces=await stock.pieces_left(session, sku)
-    )
+    return _page(request, "product.html", product=found, pieces=await stock.pieces_left(sku))
 
 
 @router.get("/shop/{sku}/together")
-async def together(request: Request, sku: str, session: Reading) -> Response:
+async def together(request: Request, sku: str, recommendations: TheRecommendations) -> Response:
     """Show what is bought together, as a piece of page."""
-    products = await recommendations.bought_together(session, sku, count=4)
+    products = await recommendations.bought_together(sku, count=4)
     return templates.TemplateResponse(request, "cards.html", {"products": products})
 
 
 @router.get("/basket")
-async def show_basket(request: Request, session: Reading) -> Response:
+async def show_basket(request: Request, catalogue: TheCatalogue) -> Response:
     """Show the basket and the order form."""
-    return await _basket_page(request, session)
+    return await _basket_page(request, catalogue)
 
 
 @router.post("/basket")
@@ -78,48 +79,50 @@ async def change_basket(
 @router.post("/checkout")
 async def checkout(
     request: Request,
-    database: ShopDatabase,
+    catalogue: TheCatalogue,
+    orders: TheOrders,
+    mail: TheMail,
     after: BackgroundTasks,
-    email: Annotated[str, Form(max_length=200, pattern=orders.EMAIL)],
+    email: Annotated[str, Form(max_length=200, pattern=EMAIL)],
     card: Annotated[str, Form(max_length=40)],
 ) -> Response:
     """Place the order of the basket; show the basket again if that fails, saying why."""
     customer = request.cookies.get(CUSTOMER) or secrets.token_urlsafe(16)
     digits = "".join(character for character in card if character.isdigit())
-    buyer = orders.Buyer(customer=customer, email=email, card=digits)
+    buyer = Buyer(customer=customer, email=email, card=digits)
+    wanted = tuple(Pieces(*each) for each in _basket(request).items())
     try:
-        order = await orders.place(database, _basket(request), buyer)
-    except orders.EmptyBasketError:
+        order = await orders.place(wanted, buyer)
+    except EmptyBasketError:
         problem = "There is nothing in it yet."
-    except payments.DeclinedError:
+    except DeclinedError:
         problem = "Your bank declined this card. Nothing was charged."
-    except stock.SoldOutError as error:
+    except SoldOutError as error:
         problem = f"Too few pieces of {error} are left. Nothing was charged."
-    except catalogue.UnknownProductError as error:
+    except UnknownProductError as error:
         problem = f"We no longer sell {error}."
     else:
-        after.add_task(mail.send_receipt, database, order)
+        after.add_task(mail.send_receipt, order)
         answer = RedirectResponse(f"/history?placed={order.id}", status_code=303)
         answer.set_cookie(CUSTOMER, customer, max_age=YEAR_SECONDS, httponly=True, samesite="lax")
         return _with_basket(answer, {})
-    async with database.reading() as session:
-        return await _basket_page(request, session, problem=problem, email=email)
+    return await _basket_page(request, catalogue, problem=problem, email=email)
 
 
 @router.get("/history")
-async def history(request: Request, session: Reading, placed: int = 0) -> Response:
+async def history(request: Request, orders: TheOrders, placed: int = 0) -> Response:
     """Show this browser's orders."""
     customer = request.cookies.get(CUSTOMER)
-    found = await orders.history(session, customer) if customer else []
+    found = await orders.history(customer) if customer else ()
     return _page(request, "history.html", orders=found, placed=placed)
 
 
 @router.get("/picture/{sku}.svg")
-async def picture(request: Request, sku: str, session: Reading) -> Response:
+async def picture(request: Request, sku: str, catalogue: TheCatalogue) -> Response:
     """Draw a product."""
     try:
-        found = await catalogue.find(session, sku)
-    except catalogue.UnknownProductError as error:
+        found = await catalogue.find(sku)
+    except UnknownProductError as error:
         raise HTTPException(404) from error
     return templates.TemplateResponse(
         request,
@@ -142,10 +145,10 @@ def _with_basket(answer: Response, pieces: dict[str, int]) -> Response:
 
 
 async def _basket_page(
-    request: Request, session: Reading, *, problem: str = "", email: str = ""
+    request: Request, catalogue: Catalogue, *, problem: str = "", email: str = ""
 ) -> Response:
     pieces = _basket(request)
-    products = await catalogue.find_all(session, pieces)
+    products = {product.sku: product for product in await catalogue.find_all(tuple(pieces))}
     lines: list[tuple[Product, int]] = [
         (products[sku], count) for sku, count in pieces.items() if sku in products
     ]

@@ -10,11 +10,11 @@ Source:
 """
 
 from collections import defaultdict
+from collections.abc import Iterable
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from examples.shop import catalogue, orders
-from examples.shop.tables import Product
+from examples.shop.catalogue import Catalogue, Product
+from examples.shop.orders import Orders
+from outgrow import operation, service
 
 BASKETS_COUNT = 800
 ROUNDS_COUNT = 6
@@ -22,15 +22,21 @@ RESTART_RATIO = 0.2
 COUNT = 6
 
 
-async def bought_together(session: AsyncSession, sku: str, count: int = COUNT) -> list[Product]:
-    """Products most often in the company of this one, the closest first."""
-    lines = await orders.recent_baskets(session, BASKETS_COUNT)
-    ranked = closest(lines, sku)[:count]
-    products = await catalogue.find_all(session, ranked)
-    return [products[other] for other in ranked if other in products]
+@service
+class Recommendations:
+    """What goes with what."""
+
+    orders: Orders
+    catalogue: Catalogue
+
+    @operation(idempotent=True)
+    async def bought_together(self, sku: str, count: int = COUNT) -> tuple[Product, ...]:
+        """Products most often in the company of this one, the closest first."""
+        lines = await self.orders.recent_baskets(BASKETS_COUNT)
+        return await self.catalogue.find_all(tuple(closest(lines, sku)[:count]))
 
 
-def closest(lines: list[tuple[int, str]], sku: str) -> list[str]:
+def closest(lines: Iterable[tuple[int, str]], sku: str) -> list[str]:
     """All SKUs that a walk from `sku` can reach, the most visited first."""
     baskets: defaultdict[int, list[str]] = defaultdict(list)
     holders: defaultdict[str, list[int]] = defaultdict(list)

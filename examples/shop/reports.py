@@ -1,14 +1,13 @@
 """The owner's view: what was sold, asked of the database question by question."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.shop.assortment import CATEGORIES
-from examples.shop.clock import now
-from examples.shop.tables import Order, OrderLine, Product
+from examples.shop.order_tables import LineRow, OrderRow
 
 BEST_COUNT = 3
 
@@ -38,31 +37,30 @@ class Category:
     category: str
     pieces: int
     cents: int
-    best: list[Best]
+    best: tuple[Best, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sales:
     """The sales of the last days."""
 
-    days: list[Day]
-    categories: list[Category]
+    days: tuple[Day, ...]
+    categories: tuple[Category, ...]
     orders_count: int
     cents: int
 
 
-async def sales(session: AsyncSession, days_count: int) -> Sales:
-    """Sales of the last `days_count` days: one query for the days, two for each category."""
-    since = now() - timedelta(days=days_count)
-    day = func.date(Order.placed_at)
+async def sales_since(session: AsyncSession, since: datetime) -> Sales:
+    """What was sold since then: one query for the days, two for each category."""
+    day = func.date(OrderRow.placed_at)
     rows = await session.execute(
-        select(day, func.count(), func.sum(Order.total_cents))
-        .where(Order.placed_at >= since)
+        select(day, func.count(), func.sum(OrderRow.total_cents))
+        .where(OrderRow.placed_at >= since)
         .group_by(day)
         .order_by(day)
     )
-    days = [Day(day=name, orders_count=count, cents=cents) for name, count, cents in rows]
-    categories = [await _category(session, name, since) for name in CATEGORIES]
+    days = tuple(Day(day=str(name), orders_count=count, cents=cents) for name, count, cents in rows)
+    categories = tuple([await _category(session, name, since) for name in CATEGORIES])
     return Sales(
         days=days,
         categories=categories,
@@ -71,25 +69,24 @@ async def sales(session: AsyncSession, days_count: int) -> Sales:
     )
 
 
-async def _category(session: AsyncSession, category: str, since: object) -> Category:
-    pieces = func.coalesce(func.sum(OrderLine.quantity), 0)
-    cents = func.coalesce(func.sum(OrderLine.quantity * OrderLine.unit_price_cents), 0)
+async def _category(session: AsyncSession, category: str, since: datetime) -> Category:
+    pieces = func.coalesce(func.sum(LineRow.quantity), 0)
+    cents = func.coalesce(func.sum(LineRow.quantity * LineRow.unit_price_cents), 0)
     sold = (
         select(pieces, cents)
-        .join(Order, Order.id == OrderLine.order_id)
-        .join(Product, Product.sku == OrderLine.sku)
-        .where(Product.category == category, Order.placed_at >= since)
+        .join(OrderRow, OrderRow.id == LineRow.order_id)
+        .where(LineRow.category == category, OrderRow.placed_at >= since)
     )
     total_pieces, total_cents = (await session.execute(sold)).one()
     best = await session.execute(
-        sold.with_only_columns(OrderLine.sku, OrderLine.name, pieces)
-        .group_by(OrderLine.sku)
-        .order_by(pieces.desc(), OrderLine.sku)
+        sold.with_only_columns(LineRow.sku, LineRow.name, pieces)
+        .group_by(LineRow.sku, LineRow.name)
+        .order_by(pieces.desc(), LineRow.sku)
         .limit(BEST_COUNT)
     )
     return Category(
         category=category,
         pieces=total_pieces,
         cents=total_cents,
-        best=[Best(sku=sku, name=name, pieces=count) for sku, name, count in best],
+        best=tuple(Best(sku=sku, name=name, pieces=count) for sku, name, count in best),
     )

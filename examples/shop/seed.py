@@ -1,22 +1,16 @@
-"""Fills a new database with the assortment and two months of orders.
+"""What a new shop is filled with: the assortment, the store room, and two months of orders.
 
-Several workers may start at once: each that finds no file builds one beside it and links it to
-its name, which succeeds for exactly one. So nobody waits, nobody sees half a shop, and a worker
-that dies half way leaves nothing that a later start would trust.
+All is computed from a fixed seed, so services that know nothing of one another agree: payments
+has what orders were for, with the same numbers. Only the clock makes a difference.
 """
 
-import os
 import random
-import sqlite3
-import tempfile
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import create_engine, insert
-
-from examples.shop.assortment import SEED, assortment, companions
-from examples.shop.tables import Order, OrderLine, Payment, Product, StockLevel, Table
+from examples.shop.assortment import SEED, Article, assortment, companions
 
 ORDERS_COUNT = 2_500
 CUSTOMERS_COUNT = 600
@@ -26,18 +20,31 @@ COMPANIONS_COUNT = 4
 Row = dict[str, Any]
 
 
-def plant(path: Path) -> None:
-    """Make the shop's database at `path`, unless there is one."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="shop-seed-", dir=path.parent) as folder:
-        seedling = Path(folder) / "shop.db"
-        _fill(seedling, datetime.now(UTC))
-        try:
-            os.link(seedling, path)
-        except FileExistsError:
-            return  # another worker was faster, with the same content
+@dataclass(frozen=True, kw_only=True)
+class PastOrder:
+    """An order from before the shop was opened.
+
+    Attributes:
+        age_ratio: When it was placed: 0 now, 1 at the beginning of the history.
+        lines: Products, and how many pieces.
+        customer: A number below `CUSTOMERS_COUNT`.
+    """
+
+    id: int
+    age_ratio: float
+    lines: tuple[tuple[Article, int], ...]
+    customer: int
+    card_ending: str
+
+    @property
+    def reference(self) -> str:
+        """What stock and payments know it by."""
+        return f"seed-{self.id}"
+
+    @property
+    def cents(self) -> int:
+        """What it cost."""
+        return sum(article.price_cents * quantity for article, quantity in self.lines)
 
 
 def popular(dice: random.Random, count: int) -> int:
@@ -45,23 +52,13 @@ def popular(dice: random.Random, count: int) -> int:
     return int(count * dice.random() ** 2.2)
 
 
-def _fill(path: Path, now: datetime) -> None:
-    engine = create_engine(f"sqlite:///{path}")
-    Table.metadata.create_all(engine)
-    orders, lines, payments = _orders(now)
-    with engine.begin() as connection:
-        connection.execute(insert(Product), [vars(article) for article in assortment()])
-        connection.execute(insert(StockLevel), _stock())
-        connection.execute(insert(Order), orders)
-        connection.execute(insert(OrderLine), lines)
-        connection.execute(insert(Payment), payments)
-    engine.dispose()
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA journal_mode=WAL")  # kept in the file, for all who open it later
-    connection.close()
+def products() -> list[Row]:
+    """Rows of the catalogue."""
+    return [dict(vars(article)) for article in assortment()]
 
 
-def _stock() -> list[Row]:
+def levels() -> list[Row]:
+    """Rows of the stock."""
     dice = random.Random(SEED + 1)
     return [
         # One product in fifty is sold off and not ordered again.
@@ -70,35 +67,67 @@ def _stock() -> list[Row]:
     ]
 
 
-def _orders(now: datetime) -> tuple[list[Row], list[Row], list[Row]]:
+def orders(now: datetime) -> tuple[list[Row], list[Row]]:
+    """Rows of the orders, and of their lines.
+
+    A new database numbers the orders from 1 on, as the lines and the payments expect.
+    """
+    return (
+        [
+            {
+                "reference": order.reference,
+                "customer": f"seed-{order.customer}",
+                "email": f"customer{order.customer}@example.org",
+                "placed_at": now - order.age_ratio * HISTORY,
+                "total_cents": order.cents,
+            }
+            for order in past_orders()
+        ],
+        [
+            {
+                "order_id": order.id,
+                "sku": article.sku,
+                "name": article.name,
+                "category": article.category,
+                "quantity": quantity,
+                "unit_price_cents": article.price_cents,
+            }
+            for order in past_orders()
+            for article, quantity in order.lines
+        ],
+    )
+
+
+def payments() -> list[Row]:
+    """Rows of the payments."""
+    return [
+        {
+            "reference": order.reference,
+            "order_id": order.id,
+            "cents": order.cents,
+            "card_ending": order.card_ending,
+        }
+        for order in past_orders()
+    ]
+
+
+@cache
+def past_orders() -> tuple[PastOrder, ...]:
+    """All orders of the history, the oldest first."""
     dice = random.Random(SEED + 2)
     ages = sorted((dice.random() for _ in range(ORDERS_COUNT)), reverse=True)
-    orders: list[Row] = []
-    lines: list[Row] = []
-    payments: list[Row] = []
-    for order_id, age in enumerate(ages, start=1):
-        basket = [_line(order_id, number, dice) for number in _basket(dice)]
-        cents = sum(line["quantity"] * line["unit_price_cents"] for line in basket)
-        customer = dice.randrange(CUSTOMERS_COUNT)
-        lines += basket
-        orders.append(
-            {
-                "id": order_id,
-                "customer": f"seed-{customer}",
-                "email": f"customer{customer}@example.org",
-                "placed_at": (now - age * HISTORY).replace(tzinfo=None),
-                "total_cents": cents,
-            }
-        )
-        payments.append(
-            {
-                "authorization": f"seed-{order_id}",
-                "order_id": order_id,
-                "cents": cents,
-                "card_ending": f"{dice.randrange(10_000):04d}",
-            }
-        )
-    return orders, lines, payments
+    return tuple(_past_order(order_id, age, dice) for order_id, age in enumerate(ages, start=1))
+
+
+def _past_order(order_id: int, age_ratio: float, dice: random.Random) -> PastOrder:
+    lines = tuple((assortment()[number], dice.choice((1, 1, 1, 2, 3))) for number in _basket(dice))
+    return PastOrder(
+        id=order_id,
+        age_ratio=age_ratio,
+        lines=lines,
+        customer=dice.randrange(CUSTOMERS_COUNT),
+        card_ending=f"{dice.randrange(10_000):04d}",
+    )
 
 
 def _basket(dice: random.Random) -> set[int]:
@@ -108,14 +137,3 @@ def _basket(dice: random.Random) -> set[int]:
         liked = dice.choice(companions(first, COMPANIONS_COUNT))
         basket.add(liked if dice.random() < 0.7 else popular(dice, len(assortment())))
     return basket
-
-
-def _line(order_id: int, number: int, dice: random.Random) -> Row:
-    article = assortment()[number]
-    return {
-        "order_id": order_id,
-        "sku": article.sku,
-        "name": article.name,
-        "quantity": dice.choice((1, 1, 1, 2, 3)),
-        "unit_price_cents": article.price_cents,
-    }

@@ -1,4 +1,4 @@
-"""The shop: pages and orders, and several workers on one SQLite file."""
+"""The shop: pages and orders, and several workers on the SQLite files of its services."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.shop.places import databases_in
 from tests.adopt.serving import ROOT, Served, ServerName, served
 
 BUYERS_COUNT = 8
@@ -21,7 +22,7 @@ def _served(folder: Path, server: ServerName, workers: int):
         cwd=ROOT,
         folder=folder,
         workers=workers,
-        environment={"SHOP_DATABASE": str(folder / "shop.db")},
+        environment=databases_in(folder),
     )
 
 

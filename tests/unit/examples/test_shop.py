@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from examples.shop import basket
+from examples.shop import basket, seed
 from examples.shop.assortment import assortment
+from examples.shop.places import DATABASES, databases_in
 from examples.shop.recommendations import closest
-from examples.shop.seed import ORDERS_COUNT, plant
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -26,33 +29,46 @@ def test_the_assortment_has_a_thousand_different_products() -> None:
     assert sorted(article.place for article in articles) == list(range(1000))
 
 
-def test_a_planted_shop_is_the_same_each_time_but_for_the_clock(tmp_path: Path) -> None:
-    def content(path: Path) -> list[list[tuple[object, ...]]]:
-        plant(path)
-        questions = (
-            "SELECT * FROM products",
-            "SELECT * FROM stock_levels",
-            "SELECT id, customer, total_cents FROM orders",
-            "SELECT order_id, sku, quantity FROM order_lines",
-        )
-        with closing(sqlite3.connect(path)) as connection:
-            return [connection.execute(question).fetchall() for question in questions]
-
-    first = content(tmp_path / "one.db")
-    assert first == content(tmp_path / "deep" / "two.db")
-    assert [len(rows) for rows in first[:3]] == [1000, 1000, ORDERS_COUNT]
+def test_services_agree_on_the_past_without_asking_one_another() -> None:
+    orders, lines = seed.orders(datetime(2026, 3, 1))
+    cents: Counter[int] = Counter()
+    for line in lines:
+        cents[line["order_id"]] += line["quantity"] * line["unit_price_cents"]
+    for totals in (
+        {number: order["total_cents"] for number, order in enumerate(orders, start=1)},
+        {payment["order_id"]: payment["cents"] for payment in seed.payments()},
+    ):
+        assert totals == cents
+        assert len(totals) == seed.ORDERS_COUNT
+    assert {line["sku"] for line in lines} <= {row["sku"] for row in seed.products()}
+    assert [row["sku"] for row in seed.levels()] == [row["sku"] for row in seed.products()]
 
 
-def test_processes_that_plant_at_once_plant_one_shop(tmp_path: Path) -> None:
-    path = tmp_path / "shop.db"
-    words = "import pathlib, sys, examples.shop.seed as s; s.plant(pathlib.Path(sys.argv[1]))"
-    command = [sys.executable, "-c", words, str(path)]
-    planters = [subprocess.Popen(command, cwd=ROOT) for _ in range(4)]
-    assert [planter.wait(15) for planter in planters] == [0, 0, 0, 0]
-    assert [found.name for found in tmp_path.iterdir()] == ["shop.db"]
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("SELECT count(*) FROM products").fetchone() == (1000,)
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+def test_processes_that_start_at_once_fill_one_shop(tmp_path: Path) -> None:
+    words = """
+import asyncio
+from examples.shop.app import shop
+from outgrow.testing import running
+
+async def fill():
+    async with running(shop):
+        pass
+
+asyncio.run(fill())
+"""
+    command = [sys.executable, "-c", words]
+    environment = {**os.environ, **databases_in(tmp_path)}
+    fillers = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(3)]
+    assert [filler.wait(15) for filler in fillers] == [0, 0, 0]
+    assert {found.name for found in tmp_path.glob("*.db")} == {f"{each}.db" for each in DATABASES}
+    for name, table, count in (
+        ("catalogue", "products", 1000),
+        ("stock", "stock_levels", 1000),
+        ("orders", "orders", seed.ORDERS_COUNT),
+        ("payments", "payments", seed.ORDERS_COUNT),
+    ):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection:
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (count,)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,84 @@
+"""Services that call each other over sockets, each with a host of its own, in one process.
+
+What crosses here crosses as between two processes, and a test of it takes milliseconds.
+"""
+
+from __future__ import annotations
+
+import random
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from outgrow import Clock
+from outgrow.host import Host, app_of
+from outgrow.host.remote import remote_client
+from outgrow.model import App, graph_of
+from outgrow.wire import AnsweringConnection, CallingConnection, Meeting, Peers, listen
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from pathlib import Path
+
+
+class Apart:
+    """The running services."""
+
+    def __init__(self, clients: dict[type, Any], connections: list[AnsweringConnection]) -> None:
+        self._clients = clients
+        self.connections = connections
+
+    def client(self, cls: type) -> Any:
+        return self._clients[cls]
+
+
+@asynccontextmanager
+async def apart(
+    services: Any,
+    folder: Path,
+    *,
+    fakes: Sequence[object] = (),
+    providers: Sequence[Any] = (),
+    environment: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+) -> AsyncGenerator[Apart]:
+    """Run each service behind a socket of its own, in the folder."""
+
+    def given() -> Clock:
+        assert clock is not None
+        return clock
+
+    app = app_of(services)
+    first = [given] if clock is not None else []
+    callers = [
+        operation.shown
+        for model in graph_of(app.services).services.values()
+        for operation in model.operations.values()
+    ]
+    peers = Peers(lambda changed: CallingConnection(callers, on_change=changed), random.Random(1))
+    meetings: dict[str, list[Meeting]] = {}
+    clients: dict[type, Any] = {}
+    connections: list[AnsweringConnection] = []
+    async with AsyncExitStack() as exits:
+        exits.push_async_callback(peers.close)
+        for number, model in enumerate(graph_of(app.services).services.values()):
+            part = App(services=[model.cls], providers=[*first, *providers, *app.providers])
+            host = Host(part, fakes=fakes, environment=environment, running=clients)
+            await host.start()
+            exits.push_async_callback(host.stop)
+            meeting = Meeting("unix", path=str(folder / f"{number}.sock"))
+            server = await listen(meeting, _maker(host, model.name, connections))
+            exits.callback(server.close)
+            meetings[model.name] = [meeting]
+            peers.update(meetings)
+            clients[model.cls] = remote_client(model, peers)
+        yield Apart(clients, connections)
+
+
+def _maker(host: Host, name: str, connections: list[AnsweringConnection]) -> Any:
+    answerers = host.answerers()
+
+    def make() -> AnsweringConnection:
+        connections.append(AnsweringConnection(answerers, name=name))
+        return connections[-1]
+
+    return make

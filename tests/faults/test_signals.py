@@ -6,6 +6,8 @@ import os
 import pty
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,25 @@ if TYPE_CHECKING:
 
     from .conftest import Record, Start
     from .harness import Supervised
+
+# The standard library's own step between the end of the loop's pipe and that of its handlers.
+SIGNALLED_WHILE_IT_CLOSES = """
+import os
+import signal
+from asyncio.selector_events import BaseSelectorEventLoop
+
+from outgrow.cli import main
+
+close = BaseSelectorEventLoop.close
+
+def closing(loop):
+    close(loop)
+    for name in ("SIGCHLD", "SIGTERM", "SIGINT", "SIGHUP"):
+        os.kill(os.getpid(), getattr(signal, name))
+
+BaseSelectorEventLoop.close = closing
+main()
+"""
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -103,6 +124,13 @@ def test_a_closed_terminal_leaves_no_half_dead_service(start: Start, record: Rec
     record(fault="terminal closed", metric="what it does", value=outcome)
     if lives:
         assert server.get("/pid")["pid"] in server.workers()
+
+
+def test_a_signal_that_comes_at_the_very_end_changes_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SIGNALLED_WHILE_IT_CLOSES, "run", "nowhere:app", "--port", "0"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("OG102: no module `nowhere`"), ended.stderr
 
 
 def _settled(server: Supervised) -> bool:

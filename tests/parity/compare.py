@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 
 from .launches import KINDS, Kind
 from .registry import Behaviour, Observation
-from .servers import NotServingError, Servers
+from .servers import NotServingError, Program, Server, Servers
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the two servers showed."""
+    """What the two servers showed.
+
+    Attributes:
+        uvicorn: What was observed of the one.
+        outgrow: What was observed of the other.
+        output: All that both printed, for whoever must find out why they differ.
+    """
 
     uvicorn: Observation
     outgrow: Observation
+    output: str = field(default="", compare=False, repr=False)
 
     def expected(self, behaviour: Behaviour) -> Seen:
         """What they should have shown: the same, or the documented difference."""
@@ -48,13 +55,32 @@ class Pair:
     def observe(self, behaviour: Behaviour) -> Seen:
         """Drive both servers through the behaviour."""
         waiting = {kind: self._threads.submit(self._one, kind, behaviour) for kind in KINDS}
-        return Seen(waiting["uvicorn"].result(), waiting["outgrow"].result())
+        uvicorn, outgrow = (waiting[kind].result() for kind in KINDS)
+        return Seen(uvicorn[0], outgrow[0], f"{uvicorn[1]}\n{outgrow[1]}")
 
-    def _one(self, kind: Kind, behaviour: Behaviour) -> Observation:
-        servers = self._servers[kind]
+    def _one(self, kind: Kind, behaviour: Behaviour) -> tuple[Observation, str]:
+        """What one server shows, and what it printed."""
+        program = Program(kind)
+        running = program.spawned
         try:
             if behaviour.launch is None:
-                return behaviour.observe(servers.program)
-            return behaviour.observe(servers.get(behaviour.launch))
+                observed = behaviour.observe(program)
+            else:
+                running = [self._servers[kind].get(behaviour.launch)]
+                observed = behaviour.observe(running[0])
         except NotServingError as problem:
-            return "does not start", str(problem)
+            observed = "does not start", str(problem)
+        except Exception as problem:
+            problem.add_note(printed(running))
+            raise
+        return observed, printed(running)
+
+
+def printed(servers: list[Server]) -> str:
+    """All that some servers printed, each under its name."""
+    return "\n".join(
+        f"---- {server.kind}, process {server.process.pid}, {stream} ----\n"
+        f"{server.output.text(stream)}"
+        for server in servers
+        for stream in ("stdout", "stderr")
+    )

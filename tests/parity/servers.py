@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import certificates
@@ -72,9 +72,15 @@ class Ended:
 
 @dataclass(frozen=True)
 class Program:
-    """One of the two servers, before it is started."""
+    """One of the two servers, before it is started.
+
+    Attributes:
+        kind: Which of them.
+        spawned: The processes that were started, in order; those that ended as well.
+    """
 
     kind: Kind
+    spawned: list[Server] = field(default_factory=list["Server"], compare=False, repr=False)
 
     def spawn(self, wanted: Launch, **paths: str) -> Server:
         """Start the process and return at once; `paths` fill in further placeholders."""
@@ -92,13 +98,15 @@ class Program:
             process = self._process(wanted, options, folder, listener)
             known = wanted.silent or wanted.inherit
             address = place if known else str(options.get("unix_socket", ""))
-        return Server(
+        server = Server(
             kind=self.kind,
             process=process,
             output=Output(process),
             folder=folder,
             address=address,
         )
+        self.spawned.append(server)
+        return server
 
     def _process(
         self, wanted: Launch, options: Options, folder: Path, listener: socket.socket

@@ -20,4 +20,4 @@ def test_both_servers_show_the_same_or_the_documented_difference(
     behaviour: Behaviour, pair: Pair
 ) -> None:
     seen = pair.observe(behaviour)
-    assert seen == seen.expected(behaviour)
+    assert seen == seen.expected(behaviour), seen.output

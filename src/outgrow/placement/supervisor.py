@@ -39,6 +39,7 @@ STOP_GRACE_SECONDS = 2.0
 SAID_SECONDS = 2.0
 AGAIN_SECONDS = 0.3
 _PR_SET_CHILD_SUBREAPER = 36
+_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Supervisor:
@@ -101,6 +102,7 @@ class Supervisor:
                 self._pipes.close()
             self.book.close()
             folder.close()
+            _ignore_signals()
 
     async def _supervise(self) -> int:
         self.fleet.load(self.settings)
@@ -323,6 +325,16 @@ async def _until(done: asyncio.Future[Any], news: asyncio.Queue[str]) -> AsyncIt
             hearing.cancel()
             return
         yield hearing.result()
+
+
+def _ignore_signals() -> None:
+    """Have none come while the loop closes.
+
+    It closes the pipe for signals before it lets go of them, and Python tells of one that comes in
+    between by a traceback; a nursery that we have just killed sends one then.
+    """
+    for number in _CAUGHT:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _terminal_is_gone() -> bool:

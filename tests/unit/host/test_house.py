@@ -1,4 +1,4 @@
-"""Services inside apps that know nothing of them: FastAPI, Flask, scripts and threads."""
+"""Services inside apps that know nothing of them: web frameworks, scripts and threads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ import httpx
 import pytest
 from fastapi import Depends, FastAPI
 from flask import Flask
+from litestar import Litestar, get
+from litestar.di import NamedDependency, Provide
+from litestar.params import FromPath, SkipValidation
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from outgrow import call, client, on_start, on_stop, operation, service, uses, wait
 from outgrow.errors import OverloadedError
@@ -48,12 +55,36 @@ def test_a_route_of_fastapi_is_given_a_client() -> None:
     async def price(sku: str, prices: Annotated[Prices, Depends(uses(Prices))]) -> int:
         return await prices.of(sku) + await call(prices.slow_of, sku)
 
-    async def browse() -> int:
+    assert answer_of(app, "/prices/tea") == 9
+
+
+def test_a_handler_of_litestar_is_given_a_client() -> None:
+    # Litestar takes nothing but an instance itself for a dataclass, unless told not to look.
+    @get("/prices/{sku:str}", dependencies={"prices": Provide(uses(Prices))})
+    async def price(sku: FromPath[str], prices: NamedDependency[SkipValidation[Prices]]) -> int:
+        return await prices.of(sku) + await call(prices.slow_of, sku)
+
+    app = Litestar([price], logging_config=None)  # the log belongs to all tests
+    assert answer_of(app, "/prices/tea") == 9
+
+
+def test_an_endpoint_of_starlette_asks_for_a_client() -> None:
+    async def price(request: Request) -> JSONResponse:
+        prices = await uses(Prices)()
+        return JSONResponse(await prices.of(request.path_params["sku"]))
+
+    assert answer_of(Starlette(routes=[Route("/prices/{sku}", price)]), "/prices/tea") == 3
+
+
+def answer_of(app: Any, path: str) -> Any:
+    """What an ASGI app answers, without a server around it."""
+
+    async def browse() -> Any:
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://shop") as browser:
-            return (await browser.get("/prices/tea")).json()
+            return (await browser.get(path)).raise_for_status().json()
 
-    assert asyncio.run(browse()) == 9
+    return asyncio.run(browse())
 
 
 def test_a_view_of_flask_waits_for_a_client() -> None:

@@ -11,6 +11,18 @@ from outgrow.model import Settings
 from outgrow.telemetry import RouteTotals
 
 
+class Part(msgspec.Struct):
+    """What a worker runs of an app whose services are split over several groups.
+
+    Attributes:
+        runs: Names of services, and `web` where it has the edge.
+        meeting: Where it answers calls of other workers.
+    """
+
+    runs: list[str]
+    meeting: str
+
+
 class Begin(msgspec.Struct, tag="begin"):
     """First order to a process that was started: what to be, and with which settings.
 
@@ -19,18 +31,21 @@ class Begin(msgspec.Struct, tag="begin"):
         version: Which load of the app this is; 1 at first, one more with each reload.
         settings: How to run.
         has_colors: Its log goes to a terminal that shows colours.
+        part: What it runs; None for all of the app.
     """
 
     name: str
     version: int
     settings: Settings
     has_colors: bool = False
+    part: Part | None = None
 
 
 class Fork(msgspec.Struct, tag="fork"):
     """To a nursery: fork a worker; its channel comes along as a descriptor."""
 
     name: str
+    part: Part | None = None
 
 
 class Listen(msgspec.Struct, tag="listen"):
@@ -43,6 +58,16 @@ class Release(msgspec.Struct, tag="release"):
     """To a worker: stop accepting from these sockets."""
 
     sockets: list[int]
+
+
+class Directory(msgspec.Struct, tag="directory"):
+    """To a worker: where the services run that it calls and does not run.
+
+    Attributes:
+        meetings: Addresses of workers, by service.
+    """
+
+    meetings: dict[str, list[str]]
 
 
 class Drain(msgspec.Struct, tag="drain"):
@@ -61,7 +86,7 @@ class Dump(msgspec.Struct, tag="dump"):
     """To a worker: write the stacks of all threads and tasks to stderr."""
 
 
-Order = Begin | Fork | Listen | Release | Drain | Dump
+Order = Begin | Fork | Listen | Release | Directory | Drain | Dump
 
 
 class Loaded(msgspec.Struct, tag="loaded"):
@@ -72,12 +97,14 @@ class Loaded(msgspec.Struct, tag="loaded"):
         framework: Such as `fastapi`; empty where unknown.
         culprits: Why it can't fork; empty where it can.
         seconds: How long the import took.
+        services: Names of all services of the app.
     """
 
     interface: str
     framework: str
     culprits: list[str]
     seconds: float
+    services: list[str] = []
 
 
 class Failed(msgspec.Struct, tag="failed"):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from outgrow.host import Begin, Failed, Order, Report
+from outgrow.host import Begin, Failed, Order, Part, Report
 from outgrow.placement.patience import Patience
+from outgrow.placement.plan import EDGE
 from outgrow.wire import Channel, ChannelClosedError, channel_pair
 
 if TYPE_CHECKING:
@@ -69,6 +70,9 @@ class Worker:
         key: Unlike any other worker's, ever.
         name: Such as `web/1`; a replacement has the same.
         load: The version it runs.
+        group: The group it belongs to.
+        runs: What it runs: services, and `web` for the edge.
+        meeting: Where it answers calls from other workers; empty where it does not.
         channel: To it.
         started_at: In seconds on the loop's clock, as all moments here.
         pid: Its process; 0 until it has said so.
@@ -85,6 +89,7 @@ class Worker:
         killed_at: When it was killed by us; 0 before.
         failed: Why it could not start, in its own words.
         lost_at: When its channel closed; 0 while it is open.
+        directory: Where it was told that other services run.
     """
 
     key: str
@@ -106,6 +111,15 @@ class Worker:
     killed_at: float = 0.0
     failed: Failed | None = None
     lost_at: float = 0.0
+    group: str = EDGE
+    runs: tuple[str, ...] = (EDGE,)
+    meeting: str = ""
+    directory: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    @property
+    def has_edge(self) -> bool:
+        """Whether outsiders enter through it."""
+        return EDGE in self.runs
 
     def state(self, now: float) -> WorkerState:
         """What it does at this moment."""
@@ -168,9 +182,9 @@ def open_channel(ours: socket.socket) -> Channel[Report]:
     return Channel(ours, Report)
 
 
-def begin_named(begin: Begin, name: str) -> Begin:
+def begin_named(begin: Begin, name: str, part: Part | None) -> Begin:
     """The same, for this worker."""
-    return msgspec.structs.replace(begin, name=name)
+    return msgspec.structs.replace(begin, name=name, part=part)
 
 
 def send(channel: Channel[Any], order: Order, descriptors: tuple[int, ...] = ()) -> None:

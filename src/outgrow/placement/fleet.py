@@ -11,75 +11,54 @@ import asyncio
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outgrow.errors import OutgrowError, WorkerDiedError, error_from
-from outgrow.host import (
-    Beat,
-    Begin,
-    Drain,
-    Failed,
-    Listen,
-    Ready,
-    Release,
-    Report,
-    Started,
-    Worn,
-)
+from outgrow.errors import OutgrowError, RefusedError, WorkerDiedError, error_from
+from outgrow.host import Begin, Drain, Failed
 from outgrow.placement.crew import (
     Load,
     Worker,
     as_failed,
-    begin_named,
-    close_descriptors,
-    ended_how,
     send,
     send_waiting,
-    start_process,
     what_is_awaited,
 )
+from outgrow.placement.groups import Change, Deployment, Size
 from outgrow.placement.judge import judge
-from outgrow.placement.leftovers import clear_live_gauges
+from outgrow.placement.meeting import share, tell_directory
 from outgrow.placement.nurseries import Nurseries
-from outgrow.placement.patience import Patience
-from outgrow.placement.scale import Scaler
-from outgrow.placement.sockets import share_out
-from outgrow.telemetry import Window
-from outgrow.wire import DESCRIPTORS_MAX, ChannelClosedError
+from outgrow.placement.plan import whole_plan
+from outgrow.placement.roster import Roster, how_it_ended, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from outgrow.model import Replicas, Settings
     from outgrow.placement.pipes import Pipes
+    from outgrow.placement.plan import Group, Plan
     from outgrow.placement.sockets import Listeners
 
-GROUP = "web"
 WAITING_SAID_SECONDS = 2.0
 _SOCKETS_PER_WORKER = 4
 _OWN_GAP_SECONDS = 0.9
 
 
-@dataclass
-class Change:
-    """A change of version under way.
-
-    Attributes:
-        target: The version to come.
-        done: Set once it serves; or the error why it never will.
-    """
-
-    target: Load
-    done: asyncio.Future[None]
-
-
 class Fleet:
     """All workers and nurseries of one supervisor.
 
+    Args:
+        settings: How to run the app.
+        listeners: The sockets for clients.
+        pipes: Where workers print; None for the terminal.
+        say: Tells people.
+        has_colors: The log goes to a terminal that shows colours.
+        plan: Which group runs what; everything in one where None.
+        calls_folder: Where workers of a plan with several groups meet.
+
     Attributes:
-        in_service: The version that serves; None until the first does.
-        wanted: How many workers should serve.
+        plan: Which group runs what, as it is wanted.
+        in_service: What serves; None until the first does.
+        sizes: How many workers each group has, by its name.
         fatal: Set with the error if the first version cannot start.
         window: What the workers did in the last seconds.
         restarts: Unexpected deaths by worker name.
@@ -94,31 +73,31 @@ class Fleet:
         say: Callable[[str], None],
         *,
         has_colors: bool,
+        plan: Plan | None = None,
+        calls_folder: str = "",
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._listeners = listeners
-        self._pipes = pipes
         self._say = say
         self._nurseries = Nurseries(self._loop, pipes, self, self.say)
+        self._roster = Roster(
+            self._loop, pipes, self._nurseries, calls_folder, self.settle, self.say
+        )
         self._has_colors = has_colors
-        self._count = 0
         self._versions = 0
         self._settling = asyncio.Event()
         self._waited_said_at = 0.0
-        self._scaled_at = 0.0
         self._settled_at = self._loop.time()
-        self._died_at: dict[str, float] = {}
-        self._patience: dict[str, Patience] = {}
         self.settings = settings
-        self.scaler = Scaler(settings.workers, settings.busy_percent)
-        self.wanted = settings.workers.min
-        self.workers: dict[str, Worker] = {}
+        self.plan = plan or whole_plan(settings.workers, settings.busy_percent)
+        self.sizes = {group.name: Size.of(group) for group in self.plan.groups}
+        self.workers = self._roster.workers
         self.loads: list[Load] = []
-        self.in_service: Load | None = None
+        self.in_service: Deployment | None = None
         self.change: Change | None = None
         self.fatal: asyncio.Future[OutgrowError] = self._loop.create_future()
-        self.window = Window()
-        self.restarts: dict[str, int] = {}
+        self.window = self._roster.window
+        self.restarts = self._roster.restarts
         self.events: deque[tuple[float, str]] = deque(maxlen=100)
         self.is_stopping = False
         self._make_sockets()
@@ -127,30 +106,65 @@ class Fleet:
 
     def load(self, settings: Settings) -> Change:
         """Bring a new version of the app into service; replaces a change that is under way."""
-        if self.change is not None:
-            text = "another reload came before this one was done"
-            self._abandon(WorkerDiedError(text, hint=""), is_replaced=True)
+        self._replace_change("another reload came before this one was done")
         self._versions += 1  # never twice the same, whether it came to serve or not
         begin = Begin("", self._versions, settings, has_colors=self._has_colors)
         load = Load(self._versions, begin)
         self.loads.append(load)
         self._nurseries.start(load)
-        self._patience.clear()  # what failed may be what the new version mends
-        self.change = Change(load, self._loop.create_future())
+        return self._begin(Deployment(load, self.plan))
+
+    def place(self, plan: Plan) -> Change:
+        """Bring the version in service from its plan to another; replaces a change under way.
+
+        Raises:
+            RefusedError: Nothing serves yet, or the plan names what the app does not have.
+        """
+        if self.in_service is None:
+            raise RefusedError("nothing serves yet", hint="Try again when it does")
+        self._replace_change("another change came before this one was done")
+        load = self.in_service.load
+        plan = plan.completed(load.loaded.services if load.loaded else ())
+        return self._begin(Deployment(load, plan))
+
+    def _replace_change(self, text: str) -> None:
+        if self.change is not None:
+            self._abandon(WorkerDiedError(text, hint=""), is_replaced=True)
+
+    def _begin(self, target: Deployment) -> Change:
+        self._roster.forgive()  # what failed may be what the new version mends
+        for group in target.plan.groups:
+            self.sizes.setdefault(group.name, Size.of(group))
+        self.change = Change(target, self._loop.create_future())
         self._waited_said_at = self._loop.time()
         return self.change
 
-    def resize(self, replicas: Replicas, busy_percent: float | None = None) -> None:
-        """Have so many workers from now on, and scale them to this busy share where it is given."""
-        self.scaler = Scaler(replicas, busy_percent or self.scaler.busy_percent)
-        self._want(min(max(self.wanted, replicas.min), replicas.max))
+    def resize(self, name: str, replicas: Replicas, busy_percent: float | None = None) -> None:
+        """Have so many workers in a group from now on, scaled to this busy share where given.
+
+        Raises:
+            RefusedError: There is no such group.
+        """
+        self.plan = self.plan.resized(name, replicas, busy_percent)
+        for deployment in self._needed():
+            if deployment.plan.group(name) is not None:
+                deployment.plan = deployment.plan.resized(name, replicas, busy_percent)
+        group = self.plan.group(name)
+        assert group is not None
+        self.sizes[name].take(group)
+        self._nobody_waits()
         self._make_sockets()
         self.settle()
 
-    def _want(self, count: int) -> None:
-        self.wanted = count
-        for name in set(self._died_at) - set(self._names(count)):
-            del self._died_at[name]  # nobody waits for it any more
+    def _nobody_waits(self) -> None:
+        """Forget deaths of workers that need not come back."""
+        names = {
+            name
+            for deployment in self._needed()
+            for group in deployment.plan.groups
+            for name in self._names(group)
+        }
+        self._roster.expect_only(names)
 
     def stop(self) -> None:
         """Let all workers finish what they have begun, and leave."""
@@ -159,11 +173,18 @@ class Fleet:
             self._end_change(OutgrowError("the supervisor stops"))
         now = self._loop.time()
         for worker in self.workers.values():
-            self._drain(worker, now, closes_idle=True)
             if not worker.beat_at:
                 worker.kill(signal.SIGKILL, now)  # it imports, and reads no order until it is done
+        self._leave_in_order(now)
         for load in self.loads[:]:
             self._drop(load)
+
+    def _leave_in_order(self, now: float) -> None:
+        """The edges first: what they have begun needs the services."""
+        edges = [worker for worker in self.workers.values() if worker.has_edge]
+        for worker in edges or self.workers.values():
+            if not worker.drain_at:
+                self._drain(worker, now, closes_idle=True)
 
     def kill(self) -> None:
         """End all workers at once."""
@@ -172,12 +193,26 @@ class Fleet:
 
     @property
     def ready(self) -> list[Worker]:
-        """Workers of the version in service that are ready and stay."""
+        """Workers of what is in service that are ready and stay."""
+        deployment = self.in_service
+        if deployment is None:
+            return []
         return [
             worker
             for worker in self.workers.values()
-            if worker.load is self.in_service and worker.ready_at and not worker.drain_at
+            if worker.ready_at and not worker.drain_at and deployment.fits(worker)
         ]
+
+    def ready_in(self, group: Group) -> list[Worker]:
+        """Those of one group."""
+        return [worker for worker in self.ready if worker.group == group.name]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether each group has a worker that serves."""
+        deployment = self.in_service
+        groups = deployment.plan.groups if deployment else ()
+        return bool(groups) and all(self.ready_in(group) for group in groups)
 
     async def settled(self) -> None:
         """Wait until as many serve as are wanted, all of one version, or the end has come."""
@@ -187,7 +222,15 @@ class Fleet:
 
     @property
     def _is_settled(self) -> bool:
-        return self.change is None and len(self.ready) == self.wanted
+        groups = self.in_service.plan.groups if self.in_service else ()
+        return self.change is None and all(
+            len(self.ready_in(group)) == self.sizes[group.name].wanted for group in groups
+        )
+
+    def _needed(self) -> list[Deployment]:
+        """What serves and what is to come."""
+        target = self.change.target if self.change is not None else None
+        return [each for each in (self.in_service, target) if each is not None]
 
     # The steps.
 
@@ -199,9 +242,11 @@ class Fleet:
             self._scale(now)
             self._fill(now)
             self._switch(now)
-            self._share(now)
             self._trim(now)
+            self._share(now)
             self._say_waiting(now)
+        else:
+            self._leave_in_order(now)
         self._judge(now)
         for worker in self.workers.values():
             send_waiting(worker.channel)
@@ -217,87 +262,90 @@ class Fleet:
                 worker.drain_at += gap if worker.drain_at else 0.0
 
     def _scale(self, now: float) -> None:
-        if self.in_service is None or now - self._scaled_at < 1.0:
+        if self.in_service is None:
             return
-        self._scaled_at = now
-        busy = [worker.busy_percent for worker in self.ready]
-        wanted = self.scaler.wanted(now, self.wanted, busy)
-        if wanted != self.wanted:
-            total = sum(busy) / max(len(busy), 1)
-            self.say(f"workers {self.wanted} -> {wanted}: they are {total:.0f} % busy")
-            self._want(wanted)
+        for group in self.in_service.plan.groups:
+            size = self.sizes[group.name]
+            busy = [worker.busy_percent for worker in self.ready_in(group)]
+            wanted = size.scaled(now, busy)
+            if wanted is not None:
+                total = sum(busy) / max(len(busy), 1)
+                who = "workers" if not self.plan.is_split else f"workers of `{group.name}`"
+                self.say(f"{who} {size.wanted} -> {wanted}: they are {total:.0f} % busy")
+                size.wanted = wanted
+                self._nobody_waits()
 
     def _fill(self, now: float) -> None:
-        for load in list(self.loads):
-            if not self._is_needed(load) or load.loaded is None:
-                continue
-            members = {w.name for w in self._members(load) if not w.is_worn}
-            for name in self._names(self.wanted):
-                is_patient = self._patience_with(name).next_start_at > now
-                if name not in members and len(members) < self.wanted and not is_patient:
-                    members.add(name)
-                    try:
-                        self._start_worker(load, name, now)
-                    except OSError as problem:
-                        delay = self._patience_with(name).died(now, 0.0)
-                        self.say(f"{name} could not be started: {problem}; again in {delay:g} s")
+        for deployment in self._needed():
+            if deployment.load.loaded is not None:
+                for group in deployment.plan.groups:
+                    self._fill_group(deployment, group, now)
+
+    def _fill_group(self, deployment: Deployment, group: Group, now: float) -> None:
+        wanted = self.sizes[group.name].wanted
+        members = {
+            worker.name
+            for worker in deployment.members(self.workers.values(), group)
+            if not worker.is_worn
+        }
+        for name in self._names(group):
+            is_patient = self._roster.patience_with(name).next_start_at > now
+            if name not in members and len(members) < wanted and not is_patient:
+                members.add(name)
+                try:
+                    self._roster.start(deployment, group, name, now)
+                except OSError as problem:
+                    delay = self._roster.patience_with(name).died(now, 0.0)
+                    self.say(f"{name} could not be started: {problem}; again in {delay:g} s")
 
     def _switch(self, now: float) -> None:
         change = self.change
-        if change is None:
+        if change is None or change.target.load.loaded is None:
             return
-        ready = [w for w in self._members(change.target) if w.ready_at]
-        if len(ready) < (self.wanted if self.in_service else 1):
-            return
+        for group in change.target.plan.groups:
+            members = change.target.members(self.workers.values(), group)
+            ready = [worker for worker in members if worker.ready_at]
+            if len(ready) < (self.sizes[group.name].wanted if self.in_service else 1):
+                return
         self.in_service = change.target
-        self.settings = change.target.begin.settings
+        self.settings = change.target.load.begin.settings
+        self.plan = change.target.plan
+        self.sizes = {group.name: self.sizes[group.name] for group in change.target.plan.groups}
+        for group in change.target.plan.groups:
+            self.sizes[group.name].take(group)
         self._end_change(None)
 
     def _share(self, now: float) -> None:
-        serving = [worker for worker in self.ready if worker.state(now) == "ready"]
-        if not serving:
-            return  # a silent worker that comes back is better than none
-        if self._listeners.is_shared:
-            shares = {worker.key: {0} for worker in serving}
-        else:
-            owners = {worker.key: worker.listening for worker in serving}
-            count = len(self._listeners.sockets)
-            shares = share_out(count, owners, [worker.key for worker in serving])
-        for worker in serving:
-            self._listen(worker, shares[worker.key] - worker.listening)
-        for worker in self.ready:
-            # A silent worker is told as well: it will read it when it wakes.
-            lost = worker.listening - shares.get(worker.key, set())
-            if lost and not self._listeners.is_shared:
-                send(worker.channel, Release(sorted(lost)))
-                worker.listening -= lost
-
-    def _listen(self, worker: Worker, numbers: set[int]) -> None:
-        if not numbers:
-            return
-        ordered = sorted(numbers)
-        for start in range(0, len(ordered), DESCRIPTORS_MAX):
-            some = ordered[start : start + DESCRIPTORS_MAX]
-            sockets = tuple(self._listeners.sockets[number].fileno() for number in some)
-            send(worker.channel, Listen(some), sockets)
-        worker.listening |= numbers
+        share(self._listeners, [worker for worker in self.ready if worker.has_edge], now)
+        present = [w for w in self.workers.values() if w.ready_at and not w.drain_at]
+        tell_directory(self.workers.values(), present, now)
 
     def _trim(self, now: float) -> None:
         if self.in_service is None:
             return
+        needed = self._needed()
         for worker in self.workers.values():
-            is_old = worker.load.version < self.in_service.version
-            if is_old and not worker.drain_at:
+            is_needed = any(deployment.fits(worker) for deployment in needed)
+            if not is_needed and not worker.drain_at and not self._is_called_by_old(worker):
                 self._drain(worker, now)
-        ready = self.ready
-        fresh = [worker for worker in ready if not worker.is_worn]
-        surplus = sorted(fresh, key=_number)[self.wanted :]
-        worn = [worker for worker in ready if worker.is_worn]
-        for worker in surplus + (worn if len(fresh) >= self.wanted else []):
-            self._drain(worker, now)
+        for group in self.in_service.plan.groups:
+            ready = self.ready_in(group)
+            fresh = [worker for worker in ready if not worker.is_worn]
+            surplus = sorted(fresh, key=_number)[self.sizes[group.name].wanted :]
+            worn = [worker for worker in ready if worker.is_worn]
+            enough = len(fresh) >= self.sizes[group.name].wanted
+            for worker in surplus + (worn if enough else []):
+                self._drain(worker, now)
         for load in self.loads[:]:
             if not self._is_needed(load) and not any(w.load is load for w in self.workers.values()):
                 self._drop(load)
+
+    def _is_called_by_old(self, worker: Worker) -> bool:
+        """Whether the edge of its version, which leaves too, may still need what it runs."""
+        assert self.in_service is not None
+        if worker.has_edge or worker.load is self.in_service.load:
+            return False
+        return any(w.has_edge and w.load is worker.load for w in self.workers.values())
 
     def _drain(self, worker: Worker, now: float, *, closes_idle: bool = False) -> None:
         worker.drain_at = worker.drain_at or now
@@ -325,65 +373,66 @@ class Fleet:
                 self._nurseries.reaped(load, status)
         for worker in list(self.workers.values()):
             if not worker.pid:
-                self._read_worker(worker)  # its `Started` may wait unread
+                self._roster.read(worker)  # its `Started` may wait unread
             if worker.pid == pid:
-                self._read_worker(worker)
+                self._roster.read(worker)
                 self._gone(worker, status)
         self.settle()
 
     def _gone(self, worker: Worker, status: int | None) -> None:
-        if self.workers.pop(worker.key, None) is None:
+        if not self._roster.remove(worker) or self.is_stopping or worker.drain_at:
             return
-        now = self._loop.time()
-        self._loop.remove_reader(worker.channel.fileno())
-        worker.channel.close()
-        self.window.forget(worker.key)
-        clear_live_gauges(worker.pid)
-        if self.is_stopping or worker.drain_at:
+        if not worker.ready_at and self._is_only_new(worker):
+            text = f"{worker.name} {how_it_ended(worker, status)} before it was ready"
+            failed = worker.failed or as_failed(WorkerDiedError(text))
+            self._abandon(error_from(*parts_of(failed)))
             return
-        served = now - worker.ready_at if worker.ready_at else 0.0
-        how = "was killed by the supervisor" if worker.killed_at else ended_how(status)
-        if not served and self._is_new(worker.load):
-            problem = WorkerDiedError(f"{worker.name} {how} before it was ready")
-            self.load_failed(worker.load, worker.failed or as_failed(problem))
-            return
-        if worker.failed:
-            how = f"could not start: {error_from(*_parts(worker.failed))}"
-        self.restarts[worker.name] = self.restarts.get(worker.name, 0) + 1
-        self._died_at.setdefault(worker.name, now)
-        delay = self._patience_with(worker.name).died(now, served)
-        when = f"in {delay:g} s" if delay else "now"
-        who = f"{worker.name} (process {worker.pid})" if worker.pid else worker.name
-        self.say(f"{who} {how}; it is started again {when}")
+        self._roster.died(worker, status, self._loop.time())
 
     def _is_needed(self, load: Load) -> bool:
-        return load is self.in_service or self._is_new(load)
+        return any(deployment.load is load for deployment in self._needed())
 
     def _is_new(self, load: Load) -> bool:
-        return self.change is not None and load is self.change.target
+        is_in_service = self.in_service is not None and load is self.in_service.load
+        return self._is_needed(load) and not is_in_service
+
+    def _is_only_new(self, worker: Worker) -> bool:
+        """Whether it is part of a change that can still be given up, and of nothing else."""
+        if self.change is None or not self.change.target.fits(worker):
+            return False
+        return self.in_service is None or not self.in_service.fits(worker)
 
     def load_ready(self, load: Load) -> None:
         """The app is imported, so its workers can start."""
+        assert load.loaded is not None
+        try:
+            for deployment in self._needed():
+                if deployment.load is load:
+                    deployment.plan = deployment.plan.completed(load.loaded.services)
+        except OutgrowError as problem:
+            self.load_failed(load, as_failed(problem))
         self.settle()
 
     def load_failed(self, load: Load, failed: Failed) -> None:
         """A version cannot be used."""
-        problem = error_from(*_parts(failed))
+        problem = error_from(*parts_of(failed))
         if self._is_new(load):
             self._abandon(problem)
         else:
             self.say(str(problem))
 
     def _abandon(self, problem: OutgrowError, *, is_replaced: bool = False) -> None:
-        """Give the new version up, and keep the one that serves, where one does."""
+        """Give a change up, and keep what serves, where something does."""
         assert self.change is not None
         target = self.change.target
+        given_up = [worker for worker in self.workers.values() if self._is_only_new(worker)]
         self._end_change(problem)
         now = self._loop.time()
-        for worker in self._members(target):
-            worker.drain_at = now
+        for worker in given_up:
+            worker.drain_at = worker.drain_at or now
             worker.kill(signal.SIGKILL, now)
-        self._drop(target)
+        if not self._is_needed(target.load):
+            self._drop(target.load)
         if self.in_service is None and not is_replaced and not self.fatal.done():
             self.fatal.set_result(problem)
 
@@ -403,73 +452,12 @@ class Fleet:
 
     # Workers.
 
-    def _start_worker(self, load: Load, name: str, now: float) -> None:
-        if load.forks and load.nursery is None:
-            return  # it will be back
-        self._count += 1
-        out, err = self._pipes.open(name) if self._pipes else (None, None)
-        try:
-            if load.forks:
-                channel, pid = self._nurseries.fork(load, name, out, err), 0
-            else:
-                channel, pid = start_process(begin_named(load.begin, name), out, err)
-        finally:
-            close_descriptors(out, err)
-        key = f"{name}#{self._count}"
-        worker = Worker(key, name, load, channel, started_at=now, pid=pid)
-        self.workers[key] = worker
-        self._loop.add_reader(channel.fileno(), self._read_worker_and_settle, worker)
-
-    def _read_worker_and_settle(self, worker: Worker) -> None:
-        self._read_worker(worker)
-        self.settle()
-
-    def _read_worker(self, worker: Worker) -> None:
-        if worker.lost_at:
-            return
-        try:
-            while reports := worker.channel.receive():
-                for report, _ in reports:
-                    self._heard(worker, report)
-        except ChannelClosedError:
-            worker.lost_at = self._loop.time()
-            self._loop.remove_reader(worker.channel.fileno())
-
-    def _heard(self, worker: Worker, report: Report) -> None:
-        now = self._loop.time()
-        worker.beat_at = now
-        if isinstance(report, Beat):
-            worker.beat = report
-            if report.busy_percent is not None:
-                worker.busy_percent = report.busy_percent
-                worker.memory_bytes = report.memory_bytes
-                self.window.add(worker.key, now, report.changed)
-        elif isinstance(report, Started):
-            worker.pid = report.pid
-        elif isinstance(report, Ready):
-            self._became_ready(worker, now)
-        elif isinstance(report, Failed):
-            worker.failed = report
-        elif isinstance(report, Worn) and not self.is_stopping:
-            worker.is_worn = True
-
-    def _became_ready(self, worker: Worker, now: float) -> None:
-        worker.ready_at = now
-        died_at = self._died_at.pop(worker.name, None)
-        if died_at is not None:
-            self.say(f"{worker.name} is whole again after {now - died_at:.2f} s")
-
-    def _members(self, load: Load) -> list[Worker]:
-        return [w for w in self.workers.values() if w.load is load and not w.drain_at]
-
-    def _names(self, count: int) -> list[str]:
-        return [f"{GROUP}/{number}" for number in range(1, count + 1)]
-
-    def _patience_with(self, name: str) -> Patience:
-        return self._patience.setdefault(name, Patience())
+    def _names(self, group: Group) -> list[str]:
+        count = self.sizes[group.name].wanted
+        return [f"{group.name}/{number}" for number in range(1, count + 1)]
 
     def _make_sockets(self) -> None:
-        replicas = self.scaler.replicas
+        replicas = self.plan.edge.replicas
         each = 1 if replicas.min == replicas.max else _SOCKETS_PER_WORKER
         self._listeners.grow(replicas.max * each)
 
@@ -477,7 +465,9 @@ class Fleet:
         if self.change is None or now - self._waited_said_at < WAITING_SAID_SECONDS:
             return
         self._waited_said_at = now
-        awaited = what_is_awaited(self.change.target, self._members(self.change.target), now)
+        target = self.change.target
+        new = [w for w in self.workers.values() if not w.drain_at and target.fits(w)]
+        awaited = what_is_awaited(target.load, new, now)
         if awaited:
             self._say(f"waiting for {awaited}")
 
@@ -493,7 +483,3 @@ class Fleet:
 
 def _number(worker: Worker) -> int:
     return int(worker.name.rpartition("/")[2])
-
-
-def _parts(failed: Failed) -> tuple[str, str, str]:
-    return failed.code, failed.text, failed.hint

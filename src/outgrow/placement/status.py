@@ -20,14 +20,14 @@ def status_of(supervisor: Supervisor) -> dict[str, Any]:
     """The whole status. Times are epoch seconds, rates are over `window_seconds`."""
     now = asyncio.get_running_loop().time()
     fleet = supervisor.fleet
-    loaded = fleet.in_service.loaded if fleet.in_service else None
-    replicas = fleet.scaler.replicas
+    loaded = fleet.in_service.load.loaded if fleet.in_service else None
+    edge = fleet.plan.edge
     machine = supervisor.machine
     return {
         "app": supervisor.settings.app,
         "interface": loaded.interface if loaded else None,
         "framework": loaded.framework if loaded else None,
-        "version": fleet.in_service.version if fleet.in_service else 0,
+        "version": fleet.in_service.load.version if fleet.in_service else 0,
         "state": _state(fleet),
         "pid": os.getpid(),
         "started_at": supervisor.started_at,
@@ -39,10 +39,10 @@ def status_of(supervisor: Supervisor) -> dict[str, Any]:
             "container": machine.is_container,
         },
         "replicas": {
-            "min": replicas.min,
-            "max": replicas.max,
-            "wanted": fleet.wanted,
-            "busy_percent": fleet.scaler.busy_percent,
+            "min": edge.replicas.min,
+            "max": edge.replicas.max,
+            "wanted": fleet.sizes[edge.name].wanted,
+            "busy_percent": edge.busy_percent,
         },
         "window_seconds": fleet.window.seconds,
         "restarts": sum(fleet.restarts.values()),

@@ -148,11 +148,11 @@ class Supervisor:
             self.say(f"this should not have happened, supervision goes on\n{where}")
 
     def _say_serving(self) -> None:
-        load = self.fleet.in_service
-        assert load is not None
-        loaded = load.loaded
+        deployment = self.fleet.in_service
+        assert deployment is not None
+        loaded = deployment.load.loaded
         kind = (loaded.framework or loaded.interface) if loaded else ""
-        replicas = self.fleet.scaler.replicas
+        replicas = self.fleet.plan.edge.replicas
         plural = "worker" if replicas.max == 1 else "workers"
         self.fleet.say(
             f"serving {self.settings.app} ({kind}) on {self.listeners.address}, {replicas} {plural}"
@@ -184,13 +184,14 @@ class Supervisor:
             raise RefusedError("the supervisor is stopping", hint="Start it again first")
         if workers is not None:
             replicas = parse_replicas(workers, self.machine)
-            self.say(f"workers: {self.fleet.scaler.replicas} -> {replicas}")
-            self.fleet.resize(replicas)
+            edge = self.fleet.plan.edge
+            self.say(f"workers: {edge.replicas} -> {replicas}")
+            self.fleet.resize(edge.name, replicas)
         if reload:
             await self._begin_reload()
         await self.fleet.settled()
         count = len(self.fleet.ready)
-        version = self.fleet.in_service.version if self.fleet.in_service else 0
+        version = self.fleet.in_service.load.version if self.fleet.in_service else 0
         done = f"{count} {'worker serves' if count == 1 else 'workers serve'} version {version}"
         self.fleet.note(done)
         return done
@@ -202,7 +203,7 @@ class Supervisor:
             if getattr(settings, name) != getattr(self.settings, name):
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
         change = self.fleet.load(settings)
-        self.say(f"version {change.target.version} is loading")
+        self.say(f"version {change.target.load.version} is loading")
         change.done.add_done_callback(partial(self._take, settings))
         return change.done
 
@@ -212,7 +213,7 @@ class Supervisor:
             return
         scale = (settings.workers, settings.busy_percent)
         if scale != (self.settings.workers, self.settings.busy_percent):
-            self.fleet.resize(*scale)
+            self.fleet.resize(self.fleet.plan.edge.name, *scale)
         self.settings = settings
 
     def _reload_by_signal(self) -> None:
@@ -308,7 +309,7 @@ class Supervisor:
     @property
     def is_ready(self) -> bool:
         """Whether at least one worker serves."""
-        return not self.fleet.is_stopping and bool(self.fleet.ready)
+        return not self.fleet.is_stopping and self.fleet.is_ready
 
     @property
     def log_path(self) -> Path:

@@ -204,7 +204,7 @@ def test_a_reload_that_fails_leaves_the_old_settings_and_its_number_behind(stage
         troupe.fails(troupe.nursery, "no")
         await troupe.settle()
         assert troupe.fleet.settings == troupe.settings
-        assert troupe.fleet.load(troupe.settings).target.version == 3
+        assert troupe.fleet.load(troupe.settings).target.load.version == 3
 
     stage(piece)
 
@@ -247,12 +247,12 @@ def test_an_old_worker_that_dies_in_a_reload_is_replaced_for_as_long(stage: Stag
 def test_more_workers_are_started_and_surplus_ones_leave(stage: Stage) -> None:
     async def piece(troupe: Troupe) -> None:
         await troupe.serve()
-        troupe.fleet.resize(Replicas(3, 3))
+        troupe.fleet.resize("web", Replicas(3, 3))
         await troupe.settle()
         await troupe.all_ready()
         await asyncio.wait_for(troupe.fleet.settled(), 5)
         assert troupe.names() == ["web/1", "web/2", "web/3"]
-        troupe.fleet.resize(Replicas(1, 1))
+        troupe.fleet.resize("web", Replicas(1, 1))
         await troupe.settle()
         assert troupe.names() == ["web/1"]
         left = [actor for actor in troupe.workers() if actor.told(Drain)]
@@ -268,7 +268,7 @@ def test_busy_workers_get_another_after_some_seconds(stage: Stage) -> None:
         for _ in range(8):
             actor.say(actor.beat(busy_percent=95))
             await troupe.settle(1.0, beats=False)
-        assert troupe.fleet.wanted == 2
+        assert troupe.fleet.sizes["web"].wanted == 2
         assert [actor.name for actor in troupe.workers()] == ["web/1", "web/2"]
 
     troupe = stage(piece, workers=Replicas(1, 4))

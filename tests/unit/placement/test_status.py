@@ -87,7 +87,7 @@ def test_workers_routes_and_events_are_listed(monkeypatch: pytest.MonkeyPatch) -
 def test_a_worker_that_leaves_is_shown_until_it_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     async def piece(troupe: Troupe) -> None:
         await troupe.serve()
-        troupe.fleet.resize(Replicas(1, 1))
+        troupe.fleet.resize("web", Replicas(1, 1))
         await troupe.settle()
         (left,) = [actor for actor in troupe.workers() if actor.told(Drain)]
         assert [worker["state"] for worker in status(troupe)["workers"]] == ["ready", "draining"]

@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from outgrow.host import Beat, Begin, Failed, Fork, Loaded, Order, Ready, Report, Started
 from outgrow.model import Settings
-from outgrow.placement import crew, fleet, nurseries
+from outgrow.placement import crew, nurseries, roster
 from outgrow.placement.fleet import Fleet
+from outgrow.placement.plan import Plan
 from outgrow.placement.sockets import Listeners
 from outgrow.wire import Channel, ChannelClosedError, channel_pair
 from tests.unit.host.clock import Clock
@@ -97,8 +98,9 @@ class Troupe:
 
     fleet: Fleet
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, services: Sequence[str]) -> None:
         self.settings = settings
+        self.services = services
         self.clock = clock
         self.actors: list[Actor] = []
         self.said: list[str] = []
@@ -124,7 +126,7 @@ class Troupe:
         """The workers that were started and live, in order."""
         for actor in list(self.actors):
             actor.listen()
-        return [a for a in self.actors if a.name.startswith(name or "web/") and not a.is_gone]
+        return [a for a in self.actors if a.name.startswith(name) and a.name and not a.is_gone]
 
     async def settle(self, seconds: float = 0.0, beats: bool = True) -> None:
         """Put the clock forward, let reports arrive, and have the fleet settle."""
@@ -150,7 +152,7 @@ class Troupe:
         await self.imported(*culprits)
 
     async def imported(self, *culprits: str) -> None:
-        self.nursery.say(Loaded("asgi3", "", list(culprits), 0.1))
+        self.nursery.say(Loaded("asgi3", "", list(culprits), 0.1, [*self.services]))
         await self.settle()
 
     async def serve(self) -> None:
@@ -177,15 +179,29 @@ class Troupe:
 Play = Callable[[Troupe], Awaitable[None]]
 
 
-def play(monkeypatch: pytest.MonkeyPatch, settings: Settings, piece: Play) -> Troupe:
+def play(
+    monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    piece: Play,
+    plan: Plan | None = None,
+    services: Sequence[str] = (),
+) -> Troupe:
     """Have a piece played by a troupe on a clock of its own."""
     clock = Clock()
 
     async def run() -> Troupe:
-        troupe = Troupe(settings, clock)
+        troupe = Troupe(settings, clock, services)
         monkeypatch.setattr(nurseries, "start_process", troupe.started)
-        monkeypatch.setattr(fleet, "start_process", troupe.started)
-        troupe.fleet = Fleet(settings, troupe.listeners, None, troupe.said.append, has_colors=False)
+        monkeypatch.setattr(roster, "start_process", troupe.started)
+        troupe.fleet = Fleet(
+            settings,
+            troupe.listeners,
+            None,
+            troupe.said.append,
+            has_colors=False,
+            plan=plan,
+            calls_folder="calls",
+        )
         try:
             await piece(troupe)
         finally:

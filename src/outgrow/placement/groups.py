@@ -1,0 +1,91 @@
+"""The groups of a plan while they run, and what it takes to go from one plan to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from outgrow.placement.scale import Scaler
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Iterable, Sequence
+
+    from outgrow.placement.crew import Load, Worker
+    from outgrow.placement.plan import Group, Plan
+
+SCALE_SECONDS = 1.0
+
+
+@dataclass(eq=False)
+class Deployment:
+    """A version of the app, placed by a plan: what serves, or is about to.
+
+    Attributes:
+        load: The version.
+        plan: Who runs what; of all services once the app is imported.
+    """
+
+    load: Load
+    plan: Plan
+
+    def fits(self, worker: Worker) -> bool:
+        """Whether a worker is what this needs."""
+        if worker.load is not self.load:
+            return False
+        group = self.plan.group(worker.group)
+        return group is not None and group.runs == worker.runs
+
+    def members(self, workers: Iterable[Worker], group: Group) -> list[Worker]:
+        """The workers of a group that fit and stay."""
+        return [
+            worker
+            for worker in workers
+            if worker.group == group.name and not worker.drain_at and self.fits(worker)
+        ]
+
+
+@dataclass(eq=False)
+class Change:
+    """A change of version or plan under way.
+
+    Attributes:
+        target: What is to come.
+        done: Set once it serves; or the error why it never will.
+    """
+
+    target: Deployment
+    done: asyncio.Future[None]
+
+
+@dataclass(eq=False)
+class Size:
+    """How many workers a group has, and how that changes.
+
+    Attributes:
+        scaler: Decides.
+        wanted: How many should serve.
+    """
+
+    scaler: Scaler
+    wanted: int
+    _looked_at: float = field(default=0.0)
+
+    @classmethod
+    def of(cls, group: Group) -> Size:
+        """The least that a group may have."""
+        return cls(Scaler(group.replicas, group.busy_percent), group.replicas.min)
+
+    def take(self, group: Group) -> None:
+        """Keep to other bounds from now on."""
+        if (group.replicas, group.busy_percent) != (self.scaler.replicas, self.scaler.busy_percent):
+            self.scaler = Scaler(group.replicas, group.busy_percent)
+        self.wanted = min(max(self.wanted, group.replicas.min), group.replicas.max)
+
+    def scaled(self, now: float, busy_percents: Sequence[float]) -> int | None:
+        """Another number of workers that the load needs; None where none is better."""
+        if now - self._looked_at < SCALE_SECONDS:
+            return None
+        self._looked_at = now
+        wanted = self.scaler.wanted(now, self.wanted, busy_percents)
+        return wanted if wanted != self.wanted else None

@@ -1,0 +1,211 @@
+"""Groups of workers: each told where the others are, moved while all serve, drained edges first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from outgrow.errors import RefusedError, StartupFailedError
+from outgrow.host import Directory, Drain, Listen
+from outgrow.model import Replicas, Settings
+from outgrow.placement.plan import Group, Plan
+from tests.unit.placement.troupe import Actor, Play, Troupe, play
+
+Stage = Callable[..., Troupe]
+SERVICES = ("mail", "orders")
+PLAN = Plan((Group(name="web", runs=("web",)), Group(name="work", runs=("mail",))))
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    """Plays a piece with this plan."""
+
+    def on_stage(piece: Play, plan: Plan | None = PLAN, **settings: Any) -> Troupe:
+        chosen = Settings(**({"app": "main:app", "port": 0} | settings))
+        return play(monkeypatch, chosen, piece, plan, SERVICES)
+
+    return on_stage
+
+
+def one(troupe: Troupe, name: str) -> Actor:
+    (actor,) = troupe.workers(name)
+    return actor
+
+
+def where(actor: Actor) -> dict[str, list[str]]:
+    """What a worker was last told."""
+    return actor.told(Directory)[-1].meetings
+
+
+def test_each_group_gets_its_workers_and_each_worker_the_others_addresses(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.load()
+        assert [actor.name for actor in troupe.workers()] == ["web/1", "work/1"]
+        await troupe.all_ready()
+        assert troupe.fleet.is_ready
+        assert where(one(troupe, "web/1")) == {"mail": ["unix:calls/2.sock"]}
+        assert where(one(troupe, "work/1")) == {
+            "orders": ["unix:calls/1.sock"],
+            "web": ["unix:calls/1.sock"],
+        }
+
+    stage(piece)
+
+
+def test_only_workers_with_the_edge_get_sockets(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        assert one(troupe, "web/1").told(Listen)
+        assert not one(troupe, "work/1").told(Listen)
+
+    stage(piece)
+
+
+def test_a_plan_with_one_group_tells_nobody_anything(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        assert not one(troupe, "web/1").told(Directory)
+
+    stage(piece, plan=None)
+
+
+def test_who_died_is_called_no_more_and_its_replacement_is(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        web = one(troupe, "web/1")
+        one(troupe, "work/1").dies()
+        await troupe.settle()
+        assert where(web) == {}
+        one(troupe, "work/1").is_ready()
+        await troupe.settle()
+        assert where(web) == {"mail": ["unix:calls/3.sock"]}
+
+    stage(piece)
+
+
+def test_a_silent_worker_is_left_out_while_there_is_another(stage: Stage) -> None:
+    two = Replicas(2, 2)
+    plan = Plan((PLAN.groups[0], Group(name="work", runs=("mail",), replicas=two)))
+
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        web = one(troupe, "web/1")
+        assert len(where(web)["mail"]) == 2
+        for _ in range(3):
+            await troupe.settle(0.4, beats=False)
+            for actor in (web, one(troupe, "work/2")):
+                actor.say(actor.beat())
+        await troupe.settle(beats=False)
+        assert where(web)["mail"] == ["unix:calls/3.sock"]
+
+    stage(piece, plan=plan)
+
+
+def test_a_service_moves_once_all_who_take_part_are_ready(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        old_web = one(troupe, "web/1")
+        change = troupe.fleet.place(troupe.fleet.plan.moved("orders", "work"))
+        await troupe.settle()
+        new = [a for a in troupe.workers() if a not in (old_web, troupe.actors[2])]
+        assert sorted(actor.name for actor in new) == ["web/1", "work/1"]
+        new[0].is_ready()
+        await troupe.settle()
+        assert not change.done.done()
+        assert not old_web.told(Drain)
+        new[1].is_ready()
+        await troupe.settle()
+        assert change.done.result() is None
+        assert old_web.told(Drain)
+        by_name = {actor.name: actor for actor in new}
+        assert set(where(by_name["web/1"])) == {"mail", "orders"}
+        assert len(where(by_name["web/1"])["orders"]) == 1
+
+    stage(piece)
+
+
+def test_a_group_that_a_change_does_not_touch_keeps_its_workers(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        work = one(troupe, "work/1")
+        troupe.fleet.place(troupe.fleet.plan.moved("orders", "desk"))
+        await troupe.settle()
+        await troupe.all_ready()
+        assert troupe.workers("work/1") == [work]
+        assert not work.told(Drain)
+        assert set(where(work)) == {"orders", "web"}
+
+    stage(piece)
+
+
+def test_a_move_that_cannot_start_is_given_up_and_all_stays_as_it_was(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        before = troupe.workers()
+        plan = troupe.fleet.plan
+        change = troupe.fleet.place(plan.moved("orders", "desk"))
+        await troupe.settle()
+        troupe.fails(one(troupe, "desk/1"), "no key")
+        assert isinstance(change.done.exception(), StartupFailedError)
+        await troupe.settle()
+        assert troupe.fleet.plan == plan
+        assert all(not actor.told(Drain) for actor in before)
+        assert troupe.names() == ["web/1", "work/1"]
+
+    stage(piece)
+
+
+def test_a_plan_with_an_unknown_service_stops_the_start_with_its_name(stage: Stage) -> None:
+    plan = Plan((PLAN.groups[0], Group(name="work", runs=("male",))))
+
+    async def piece(troupe: Troupe) -> None:
+        await troupe.load()
+        problem = troupe.fleet.fatal.result()
+        assert isinstance(problem, RefusedError)
+        assert "male" in problem.text
+
+    stage(piece, plan=plan)
+
+
+def test_at_the_end_services_stay_until_the_edges_have_left(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        web, work = one(troupe, "web/1"), one(troupe, "work/1")
+        troupe.fleet.stop()
+        assert web.told(Drain)
+        await troupe.settle()
+        assert not work.told(Drain)
+        web.dies(0)
+        assert work.told(Drain)
+
+    stage(piece)
+
+
+def test_services_of_an_old_version_stay_until_its_edges_have_left(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        web, work = one(troupe, "web/1"), one(troupe, "work/1")
+        troupe.fleet.load(troupe.settings)
+        await troupe.imported()
+        await troupe.all_ready()
+        assert web.told(Drain)
+        assert not work.told(Drain)
+        assert where(web) == {"mail": ["unix:calls/2.sock"]}
+        web.dies(0)
+        assert work.told(Drain)
+
+    stage(piece)
+
+
+def test_a_group_is_scaled_by_itself(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        troupe.fleet.resize("work", Replicas(3, 3))
+        await troupe.settle()
+        await troupe.all_ready()
+        assert troupe.names() == ["web/1", "work/1", "work/2", "work/3"]
+        assert len(where(one(troupe, "web/1"))["mail"]) == 3
+
+    stage(piece)

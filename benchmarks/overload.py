@@ -2,7 +2,8 @@
 
 The handler computes for 2 ms, the load is an open loop on a core of its own. First the peak: what
 the worker serves when a few clients keep it busy. Then half of that, three times that for ten times
-the seconds, and half again. Beside it uvicorn as it is, and with a limit on what runs at once.
+the seconds, and half again. Beside it uvicorn as it is, and with a limit on what runs at once; and
+the same 2 ms in an operation of a service, which is protected without a setting.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ AFTER_SECONDS = 15.0
 PEAK_CONNECTIONS = 8
 AT_ONCE = 200  # about half a second of work, as long as ours lets requests wait
 APP = "overload_app:app"
+SERVICE_APP = "overload_service:app"
 PATH = "/compute"
+CORE = "got of its core"
+CORE_PERCENT_MIN = 95.0
 _WINDOW_SECONDS = 0.5
 _NORMAL_RATIO = 2.0
 _LOOK_SECONDS = 0.25
@@ -55,14 +59,30 @@ def _outgrow(wait_seconds: float) -> Contender:
     return servers.outgrow("--wait-seconds-max", str(wait_seconds), *patient)
 
 
+def _service(*options: str) -> Contender:
+    """The 2 ms in a service behind the same edge; its handler only calls it."""
+    patient = ("--keep-alive-seconds", "300", "--header-seconds", "300")
+    plain = servers.outgrow(*options, *patient, name="outgrow, a service")
+
+    def command(_: str, port: int, workers: int) -> list[str]:
+        return plain.command(SERVICE_APP, port, workers)
+
+    return Contender(name=plain.name, command=command)
+
+
 LIMITED = f"uvicorn, at most {AT_ONCE}"
 CONTENDERS = [
     _uvicorn(),
     _uvicorn("--limit-concurrency", str(AT_ONCE), name=LIMITED),
     _outgrow(0.5),
+    _service(),
 ]
 # The same servers, refusing whatever comes.
-REFUSERS = [_uvicorn("--limit-concurrency", "1", name=LIMITED), _outgrow(1e-9)]
+REFUSERS = [
+    _uvicorn("--limit-concurrency", "1", name=LIMITED),
+    _outgrow(1e-9),
+    _service("--wait-seconds-max", "1e-9"),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +153,9 @@ def run(rounds: int, seconds: float) -> None:
             for contender in turned(CONTENDERS, number):
                 _measure_flood(measured, contender, kind, seconds)
     publish(measured)
+    least = min(row.value for row in measured.rows() if row.metric.endswith(CORE))
+    if least < CORE_PERCENT_MIN:
+        print(f"\n  A server got {least:.0f} % of its core: the machine was busy, measure again.")
 
 
 def _measure_peak(measured: Measurements, contender: Contender, seconds: float) -> float:
@@ -164,7 +187,7 @@ def _measure_flood(measured: Measurements, contender: Contender, kind: str, seco
     with _running(contender) as server:
         server.until_answering()
         load(server.port, PATH, 1, connections=PEAK_CONNECTIONS)  # warm
-        peak, _ = _at_its_peak(server, seconds)
+        peak, served_us = _at_its_peak(server, seconds)
         stages = [
             Stage(CALM_SHARE * peak, CALM_SECONDS),
             Stage(TIMES * peak, 10 * seconds),
@@ -172,16 +195,19 @@ def _measure_flood(measured: Measurements, contender: Contender, kind: str, seco
         ]
         open_before = round(TIMES * peak * PATIENCE_SECONDS) if KINDS[kind] else 0
         open_before = min(open_before, _files_max() - _OTHER_FILES)
-        memory = _Memory(server.process.pid)
-        began, answers = open_loop(server.port, PATH, stages, memory.look, connections=open_before)
+        used = _Used(server.process.pid)
+        began, answers = open_loop(server.port, PATH, stages, used.look, connections=open_before)
     begun = began + CALM_SECONDS
     flood = _Flood(peak=peak, answers=answers, begun=begun, ended=begun + 10 * seconds)
     _add_flood(measured, contender.name, f"{TIMES:g}x, {kind}", flood)
     ebb = flood.ended + AFTER_SECONDS / 2
     spans = {"before": (began, begun), "most": (begun, flood.ended), "after": (ebb, 2 * ebb)}
     for label, (since, until) in spans.items():
-        used = memory.most_mb(since, until)
-        measured.add(contender.name, f"{TIMES:g}x, {kind}, memory: {label}", used, "MB")
+        most_mb = used.most_mb(since, until)
+        measured.add(contender.name, f"{TIMES:g}x, {kind}, memory: {label}", most_mb, "MB")
+    # At its peak and in the flood; much less than a core means that the machine had other work.
+    core_percent = min(peak * served_us / 1e4, used.core_percent(begun, flood.ended))
+    measured.add(contender.name, f"{TIMES:g}x, {kind}: {CORE}", core_percent, "%")
 
 
 def _add_flood(measured: Measurements, name: str, kind: str, flood: _Flood) -> None:
@@ -251,19 +277,28 @@ def _running(contender: Contender) -> Iterator[Server]:
 
 
 @dataclass
-class _Memory:
-    """Memory of a server's processes together, in MB, by the time on `time.monotonic`."""
+class _Used:
+    """What a server's processes use together, by the time on `time.monotonic`."""
 
     pid: int
-    looks: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    looks: list[tuple[float, float, float]] = field(
+        default_factory=list[tuple[float, float, float]]
+    )
 
     def look(self) -> None:
         now = time.monotonic()
         if not self.looks or now - self.looks[-1][0] >= _LOOK_SECONDS:
             with suppress(OSError):  # one of them has just ended
                 each = [cost.pss_bytes(pid) for pid in cost.tree(self.pid)]
-                self.looks.append((now, sum(each) / 2**20))
+                cpu_seconds = sum(cost.cpu_by_process(self.pid).values())
+                self.looks.append((now, sum(each) / 2**20, cpu_seconds))
 
     def most_mb(self, since: float, until: float) -> float:
-        """The most that was seen between two moments."""
-        return max(mb for at, mb in self.looks if since <= at < until)
+        """The most memory that was seen between two moments."""
+        return max(mb for at, mb, _ in self.looks if since <= at < until)
+
+    def core_percent(self, since: float, until: float) -> float:
+        """CPU time used between two moments, of the time that passed."""
+        seen = [(at, cpu_seconds) for at, _, cpu_seconds in self.looks if since <= at < until]
+        (first, before), (last, after) = seen[0], seen[-1]
+        return 100 * (after - before) / (last - first)

@@ -35,30 +35,32 @@ def _run(
     if explain:
         _explain(resolved, as_json=json)
         return
-    _supervise(resolved.settings, flags, watches=False)
+    _supervise(resolved, flags, watches=False)
 
 
 def _dev(flags: dict[str, object]) -> None:
     """Run an app in one worker, and reload it whenever its files change."""
     flags = {"workers": "1", "drain_seconds": "2", **_given(flags)}
-    _supervise(resolve(flags, this_machine()).settings, flags, watches=True)
+    _supervise(resolve(flags, this_machine()), flags, watches=True)
 
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def _supervise(settings: Settings, flags: Mapping[str, object], *, watches: bool) -> None:
+def _supervise(resolved: Resolved, flags: Mapping[str, object], *, watches: bool) -> None:
     if os.name != "posix":
         raise PlatformError("`outgrow run` needs a Unix system", hint="Use WSL on Windows")
+    settings, plan = resolved.settings, resolved.plan
     if not settings.app:
         raise AppMissingError("no app was named")
 
-    def reread() -> Settings:
-        return resolve(flags, this_machine()).settings
+    def reread() -> Resolved:
+        return resolve(flags, this_machine())
 
     async def supervise() -> int:
-        return await Supervisor(settings, reread, watch=changed_files if watches else None).run()
+        watch = changed_files if watches else None
+        return await Supervisor(settings, reread, plan=plan, watch=watch).run()
 
     sys.exit(asyncio.run(supervise()))
 

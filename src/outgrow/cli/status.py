@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +15,7 @@ from outgrow.cli.show import bytes_shown, ms_shown, out, out_json, table
 from outgrow.placement import ControlClient
 
 _ROUTES_SHOWN = 15
+_LINKS_SHOWN = 15
 _EVENTS_SHOWN = 3
 _NUMBERS = {
     "busy",
@@ -28,6 +29,8 @@ _NUMBERS = {
     "p95 ms",
     "p99 ms",
     "errors/s",
+    "calls/s",
+    "refused/s",
     "of a core",
     "version",
 }
@@ -38,7 +41,7 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, once a second.")] = False,
     json: Annotated[bool, typer.Option("--json", help="As JSON, a line each time.")] = False,
 ) -> None:
-    """Show the workers, their busy share, requests, latencies by route, memory and restarts."""
+    """Show groups and workers, their busy share, requests, memory; routes and links by latency."""
     client = ControlClient(folder)
     if not watch:
         _print_once(client.status(), as_json=json)
@@ -79,6 +82,8 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
         found: As the control socket gives it.
     """
     lines = [_headline(found), ""]
+    if len(found["groups"]) > 1:
+        lines += [*table([_group_row(group) for group in found["groups"]], _NUMBERS), ""]
     lines += table([_worker_row(worker) for worker in found["workers"]], _NUMBERS)
     routes = found["routes"]
     if routes:
@@ -88,26 +93,61 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"and {len(routes) - _ROUTES_SHOWN} more: --json shows all")
     else:
         lines += ["", "no request yet"]
+    lines += _links(found["links"], found["window_seconds"])
     for event in found["events"][-_EVENTS_SHOWN:]:
         at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
         lines += [f"{at}  {event['text'].splitlines()[0]}"]
     return lines
 
 
+def _links(links: Sequence[Mapping[str, Any]], seconds: float) -> list[str]:
+    if not links:
+        return []
+    lines = ["", f"links, last {seconds:g} s"]
+    lines += table([_link_row(link) for link in links[:_LINKS_SHOWN]], _NUMBERS)
+    if len(links) > _LINKS_SHOWN:
+        lines.append(f"and {len(links) - _LINKS_SHOWN} more: --json shows all")
+    return lines
+
+
 def _headline(found: Mapping[str, Any]) -> str:
-    replicas = found["replicas"]
-    scale = (
-        "" if replicas["min"] == replicas["max"] else f" of {replicas['min']} to {replicas['max']}"
-    )
+    wanted = sum(group["wanted"] for group in found["groups"])
+    scale = _scale(found["groups"][0]) if len(found["groups"]) == 1 else ""
     kind = found["framework"] or found["interface"] or "?"
     return (
         f"{found['app']} ({kind}), version {found['version']}, {found['state']} on "
-        f"{', '.join(found['addresses'])}; {_workers(replicas['wanted'], scale)} wanted"
+        f"{', '.join(found['addresses'])}; {_workers(wanted, scale)} wanted"
     )
 
 
 def _workers(count: int, scale: str) -> str:
     return f"{count}{scale} worker{'' if count == 1 and not scale else 's'}"
+
+
+def _scale(group: Mapping[str, Any]) -> str:
+    if group["min"] == group["max"]:
+        return ""
+    return f" of {group['min']} to {group['max']}"
+
+
+def _group_row(group: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "group": group["name"],
+        "runs": ", ".join(group["runs"]),
+        "workers": f"{group['ready']}{_scale(group)}",
+        "busy": f"{group['busy_percent']:.0f} %",
+    }
+
+
+def _link_row(link: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "link": f"{link['caller']} -> {link['callee']}",
+        "calls/s": f"{link['calls_per_second']:.1f}",
+        "errors/s": f"{link['errors_per_second']:.1f}",
+        "refused/s": f"{link['refused_per_second']:.1f}",
+        "p50 ms": ms_shown(link["latency_p50_ms"]),
+        "p99 ms": ms_shown(link["latency_p99_ms"]),
+    }
 
 
 def _worker_row(worker: Mapping[str, Any]) -> dict[str, str]:

@@ -19,6 +19,7 @@ from outgrow.errors import (
     ModuleMissingError,
     PackageMissingError,
 )
+from outgrow.host.house import client
 from outgrow.host.places import lines_of
 from outgrow.model import all_providers, provides
 
@@ -58,6 +59,8 @@ def load_app(settings: Settings) -> LoadedApp:
         sys.path.insert(0, folder)
     for provider in settings.providers:
         _use_provider(provider, folder)
+    for service in settings.services:
+        client(_found(service, folder))
     module_name, _, attribute = _as_import_string(settings.app, folder).partition(":")
     found = _find(_import(module_name, folder), module_name, attribute)
     framework = _framework_of(found)
@@ -73,9 +76,13 @@ def load_app(settings: Settings) -> LoadedApp:
     return LoadedApp(found, interface, framework)
 
 
-def _use_provider(name: str, folder: str) -> None:
+def _found(name: str, folder: str) -> Any:
     module_name, _, attribute = _as_import_string(name, folder).partition(":")
-    function = _find(_import(module_name, folder), module_name, attribute)
+    return _find(_import(module_name, folder), module_name, attribute)
+
+
+def _use_provider(name: str, folder: str) -> None:
+    function = _found(name, folder)
     if function not in all_providers():
         provides(function)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from outgrow.model import Settings
-from outgrow.telemetry import RouteTotals
+from outgrow.telemetry import LinkTotals, RouteTotals
 
 
 class Part(msgspec.Struct):
@@ -140,6 +140,7 @@ class Beat(msgspec.Struct, tag="beat"):
         memory_bytes: Resident memory; with `busy_percent`.
         changed: Routes whose totals changed; with `busy_percent`.
         waits_for: Where start-up stands still, while the app starts.
+        links: Links whose totals changed; with `busy_percent`.
     """
 
     tick_age_seconds: float
@@ -150,6 +151,7 @@ class Beat(msgspec.Struct, tag="beat"):
     memory_bytes: int = 0
     changed: list[RouteTotals] = []
     waits_for: str = ""
+    links: list[LinkTotals] = []
 
 
 class Worn(msgspec.Struct, tag="worn"):

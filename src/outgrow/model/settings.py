@@ -113,6 +113,9 @@ class Settings:
     providers: tuple[str, ...] = setting(
         (), "import this function, which makes what services need", short="MODULE:NAME"
     )
+    services: tuple[str, ...] = setting(
+        (), "import this service, which no code of the app asks for", short="MODULE:NAME"
+    )
     header: tuple[str, ...] = setting(
         (), "add this header to every response", short="'NAME: VALUE'"
     )

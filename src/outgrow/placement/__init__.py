@@ -1,5 +1,6 @@
 """Where the app runs: settings, the supervisor with its workers, and how to speak to it."""
 
+from outgrow.placement.changes import Wish
 from outgrow.placement.client import ControlClient
 from outgrow.placement.control import log_entry
 from outgrow.placement.folder import LOG_NAME
@@ -16,6 +17,7 @@ __all__ = [
     "Machine",
     "Resolved",
     "Supervisor",
+    "Wish",
     "changed_files",
     "last_lines",
     "log_entry",

@@ -8,11 +8,16 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from outgrow.errors import NotRunningError, RefusedError, error_from
+from outgrow.placement.changes import nothing_asked_for
 from outgrow.placement.folder import SOCKET_NAME, short_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
+
+    from outgrow.placement.changes import Wish
 
 ANSWER_SECONDS = 10.0
 
@@ -35,15 +40,19 @@ class ControlClient:
         """
         return next(self._lines("GET", "/status"))
 
-    def apply(self, change: Mapping[str, object]) -> Iterator[str]:
+    def apply(self, wish: Wish) -> Iterator[str]:
         """Ask for a change; yields lines that tell how it goes.
 
         Raises:
+            RefusedError: Nothing is asked for.
             NotRunningError: No supervisor answers in this folder.
             OutgrowError: The change failed; what was there before serves on.
         """
+        if wish.is_empty:
+            raise nothing_asked_for()
         is_done = False
-        for line in self._lines("POST", "/apply", dict(change), seconds=None):
+        body: dict[str, Any] = msgspec.to_builtins(wish)
+        for line in self._lines("POST", "/apply", body, seconds=None):
             if "error" in line:
                 error = line["error"]
                 raise error_from(error["code"], error["text"], error["hint"])

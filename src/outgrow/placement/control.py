@@ -18,7 +18,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import h11
 
-from outgrow.errors import AddressError, OutgrowError, RefusedError
+from outgrow.errors import AddressError, OutgrowError
+from outgrow.placement.changes import wish_of
 from outgrow.placement.folder import short_path
 from outgrow.placement.logbook import is_by, last_lines
 
@@ -124,7 +125,7 @@ class ControlServer:
 
     async def _apply(self, body: bytes) -> AsyncIterator[dict[str, Any]]:
         try:
-            async for line in self._supervisor.change(**_asked(body)):
+            async for line in self._supervisor.change(wish_of(body)):
                 yield {"step": line}
             yield {"done": True}
         except OutgrowError as problem:
@@ -159,26 +160,6 @@ class ControlServer:
         finally:
             if take in book.readers:
                 book.readers.remove(take)
-
-
-def _asked(body: bytes) -> dict[str, Any]:
-    try:
-        parsed: object = json.loads(body or b"{}")
-    except ValueError:
-        parsed = None
-    if not isinstance(parsed, dict):
-        raise RefusedError("the request is no JSON object")
-    asked = cast("dict[str, object]", parsed)
-    unknown = set(asked) - {"workers", "reload"}
-    if unknown:
-        raise RefusedError(f"not understood: {', '.join(sorted(unknown))}")
-    workers = asked.get("workers")
-    if workers is None and not asked.get("reload"):
-        raise RefusedError("nothing to change", hint="Say `--workers N` or `--reload`")
-    return {
-        "workers": None if workers is None else str(workers),
-        "reload": bool(asked.get("reload")),
-    }
 
 
 def log_entry(line: bytes) -> dict[str, Any]:

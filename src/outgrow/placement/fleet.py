@@ -61,6 +61,7 @@ class Fleet:
         sizes: How many workers each group has, by its name.
         fatal: Set with the error if the first version cannot start.
         window: What the workers did in the last seconds.
+        links: What they called.
         restarts: Unexpected deaths by worker name.
         is_stopping: Nothing is started any more.
     """
@@ -97,6 +98,7 @@ class Fleet:
         self.change: Change | None = None
         self.fatal: asyncio.Future[OutgrowError] = self._loop.create_future()
         self.window = self._roster.window
+        self.links = self._roster.links
         self.restarts = self._roster.restarts
         self.events: deque[tuple[float, str]] = deque(maxlen=100)
         self.is_stopping = False
@@ -104,15 +106,20 @@ class Fleet:
 
     # What is asked for from outside.
 
-    def load(self, settings: Settings) -> Change:
-        """Bring a new version of the app into service; replaces a change that is under way."""
+    def load(self, settings: Settings, plan: Plan | None = None) -> Change:
+        """Bring a new version of the app into service; replaces a change that is under way.
+
+        Args:
+            settings: How to run it.
+            plan: Which group runs what; as before where None.
+        """
         self._replace_change("another reload came before this one was done")
         self._versions += 1  # never twice the same, whether it came to serve or not
         begin = Begin("", self._versions, settings, has_colors=self._has_colors)
         load = Load(self._versions, begin)
         self.loads.append(load)
         self._nurseries.start(load)
-        return self._begin(Deployment(load, self.plan))
+        return self._begin(Deployment(load, plan or self.plan))
 
     def place(self, plan: Plan) -> Change:
         """Bring the version in service from its plan to another; replaces a change under way.

@@ -5,16 +5,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from typing import TYPE_CHECKING
+import shutil
+import tempfile
+from pathlib import Path
 
 from outgrow.errors import AlreadyRunningError, FolderError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SOCKET_NAME = "control.sock"
 LOCK_NAME = "lock"
 LOG_NAME = "log"
+PLAN_NAME = "plan.json"
+CALLS_NAME = "calls"
 _SOCKET_PATH_BYTES_MAX = 100
 
 
@@ -30,6 +31,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
+        self._calls: Path | None = None
         try:
             # A folder that was there before is its owner's: only what we made is ours to close.
             is_ours = not self.path.exists() or (self.path / LOCK_NAME).exists()
@@ -55,6 +57,26 @@ class Folder:
             self.socket_path.unlink()
 
     @property
+    def plan_path(self) -> Path:
+        """Where the plan is kept."""
+        return self.path / PLAN_NAME
+
+    def calls_path(self) -> Path:
+        """A folder for the sockets over which workers call each other; only its owner gets in.
+
+        It is elsewhere where this one's path is too long for a socket's.
+        """
+        if self._calls is None:
+            own = self.path / CALLS_NAME
+            if len(bytes(own)) < _SOCKET_PATH_BYTES_MAX:
+                shutil.rmtree(own, ignore_errors=True)
+                own.mkdir(mode=0o700)
+                self._calls = own
+            else:
+                self._calls = Path(tempfile.mkdtemp(prefix="outgrow-"))
+        return self._calls
+
+    @property
     def socket_path(self) -> Path:
         """Where the control socket is."""
         return self.path / SOCKET_NAME
@@ -68,6 +90,8 @@ class Folder:
         """Remove the control socket and let go of the lock."""
         with contextlib.suppress(OSError):
             self.socket_path.unlink()
+        if self._calls is not None:
+            shutil.rmtree(self._calls, ignore_errors=True)
         os.close(self._lock)
 
     def _write_ignore_file(self) -> None:

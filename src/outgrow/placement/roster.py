@@ -10,7 +10,7 @@ from outgrow.host import Beat, Failed, Part, Ready, Report, Started, Worn
 from outgrow.placement.crew import Worker, begin_named, close_descriptors, ended_how, start_process
 from outgrow.placement.leftovers import clear_live_gauges
 from outgrow.placement.patience import Patience
-from outgrow.telemetry import Window
+from outgrow.telemetry import LinkWindow, Window
 from outgrow.wire import ChannelClosedError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Roster:
     Attributes:
         workers: By key.
         window: What they did in the last seconds.
+        links: What they called.
         restarts: Unexpected deaths by name.
     """
 
@@ -60,6 +61,7 @@ class Roster:
         self._patience: dict[str, Patience] = {}
         self.workers: dict[str, Worker] = {}
         self.window = Window()
+        self.links = LinkWindow()
         self.restarts: dict[str, int] = {}
 
     def patience_with(self, name: str) -> Patience:
@@ -130,6 +132,7 @@ class Roster:
                 worker.busy_percent = report.busy_percent
                 worker.memory_bytes = report.memory_bytes
                 self.window.add(worker.key, now, report.changed)
+                self.links.add(worker.key, now, report.links)
         elif isinstance(report, Started):
             worker.pid = report.pid
         elif isinstance(report, Ready):
@@ -154,6 +157,7 @@ class Roster:
         self._loop.remove_reader(worker.channel.fileno())
         worker.channel.close()
         self.window.forget(worker.key)
+        self.links.forget(worker.key)
         clear_live_gauges(worker.pid)
         if worker.meeting:
             Path(worker.meeting.removeprefix("unix:")).unlink(missing_ok=True)

@@ -14,16 +14,19 @@ import tomllib
 import types
 import typing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from outgrow.errors import SettingsFileError, SettingValueError, UnknownSettingError
 from outgrow.model import Replicas, Settings
+from outgrow.placement.plan_table import plan_in
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
 
     from outgrow.placement.machine import Machine
+    from outgrow.placement.plan import Plan
 
 FILE_NAME = "outgrow.toml"
 _PROJECT_FILE_NAME = "pyproject.toml"
@@ -32,6 +35,7 @@ _MISSPELT_RATIO = 0.6
 _APP_KEYS = ("name", "services", "providers", "edges")
 # Variables of ours that are no settings of `run`.
 _OTHER_VARIABLES = {"OUTGROW_FAULTS", "OUTGROW_WORKER"}
+_KUBERNETES_VARIABLE = re.compile(r"OUTGROW_(SERVICE_(HOST|PORT)|PORT_\d)\w*")
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 _TYPES = typing.get_type_hints(Settings)
 
@@ -53,10 +57,15 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Resolved:
-    """All settings, and where each came from."""
+    """All settings, and where each came from.
+
+    Attributes:
+        plan: Which group runs what.
+    """
 
     settings: Settings
     chosen: tuple[Chosen, ...]
+    plan: Plan
 
 
 def resolve(
@@ -78,14 +87,18 @@ def resolve(
         SettingError: A name or a value is wrong; says where it stands.
     """
     environment = os.environ if environment is None else environment
-    file_values, file_name = _from_file(folder or Path())
+    content, file_name = _from_file(folder or Path())
+    file_values = _run_table(content, file_name)
     _refuse_unknown_variables(environment)
     chosen = [
         _choose(name, flags, environment, file_values, file_name, machine) for name in _FIELDS
     ]
     settings = Settings(**{one.name: cast("Any", one.value) for one in chosen})
     _check_together(settings)
-    return Resolved(settings, tuple(chosen))
+    plan = plan_in(content, file_name, settings, partial(_replicas_in_file, file_name, machine))
+    if next(one for one in chosen if one.name == "workers").source not in ("default", file_name):
+        plan = plan.resized(plan.edge.name, settings.workers)  # who says it now is nearer
+    return Resolved(settings, tuple(chosen), plan)
 
 
 def _choose(
@@ -130,21 +143,22 @@ def _from_file(folder: Path) -> tuple[Mapping[str, object], str]:
             if not isinstance(own, dict):
                 raise SettingsFileError(f"`tool.outgrow` in {path} is no table")
             content = cast("dict[str, object]", own)
-        return _run_table(content, file_name), file_name
+        return content, file_name
     return {}, ""
 
 
 def _run_table(content: Mapping[str, object], file_name: str) -> Mapping[str, object]:
     for table in content:
-        if table not in ("app", "run"):
+        if table not in ("app", "run", "size"):
             raise UnknownSettingError(
                 f"{file_name} has `{table}`, which is no table of Outgrow",
-                hint="Known: [app], [run]",
+                hint="Known: [app], [run], [size.machine.groups.NAME]",
             )
     values = dict(_table(content, "run", file_name, _FIELDS))
     app = _table(content, "app", file_name, _APP_KEYS)
-    if "providers" in app:
-        values.setdefault("providers", app["providers"])
+    for name in ("providers", "services"):
+        if name in app:
+            values.setdefault(name, app[name])
     return values
 
 
@@ -172,7 +186,8 @@ def _refuse_unknown_variables(environment: Mapping[str, str]) -> None:
     """
     for variable in environment:
         name = variable.removeprefix(_ENVIRONMENT_PREFIX)
-        if name == variable or name.lower() in _FIELDS or variable in _OTHER_VARIABLES:
+        is_other = variable in _OTHER_VARIABLES or _KUBERNETES_VARIABLE.fullmatch(variable)
+        if name == variable or name.lower() in _FIELDS or is_other:
             continue
         near = difflib.get_close_matches(name.lower(), _FIELDS, n=1, cutoff=_MISSPELT_RATIO)
         if near:
@@ -232,6 +247,10 @@ def parse_replicas(text: str, machine: Machine) -> Replicas:
         SettingValueError: It is none of these.
     """
     return cast("Replicas", _parsed("workers", text, "the request", machine))
+
+
+def _replicas_in_file(file_name: str, machine: Machine, value: object) -> Replicas:
+    return cast("Replicas", _parsed("workers", value, file_name, machine))
 
 
 def _converted(value: object, kind: Any) -> tuple[object, str]:

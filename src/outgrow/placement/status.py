@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from outgrow.placement.crew import Worker
     from outgrow.placement.fleet import Fleet
+    from outgrow.placement.plan import Group
     from outgrow.placement.supervisor import Supervisor
 
 _DIGITS = 3
@@ -44,10 +45,12 @@ def status_of(supervisor: Supervisor) -> dict[str, Any]:
             "wanted": fleet.sizes[edge.name].wanted,
             "busy_percent": edge.busy_percent,
         },
+        "groups": [_group(fleet, group) for group in fleet.plan.groups],
         "window_seconds": fleet.window.seconds,
         "restarts": sum(fleet.restarts.values()),
         "workers": [_worker(fleet, worker, now) for worker in _in_order(fleet)],
         "routes": [_rounded(asdict(route)) for route in fleet.window.routes(now)],
+        "links": [_rounded(asdict(link)) for link in fleet.links.links(now)],
         "events": [{"at": at, "text": text} for at, text in fleet.events],
     }
 
@@ -60,10 +63,32 @@ def _state(fleet: Fleet) -> str:
     return "reloading" if fleet.change is not None else "running"
 
 
+def _group(fleet: Fleet, group: Group) -> dict[str, Any]:
+    ready = fleet.ready_in(group)
+    busy = sum(worker.busy_percent for worker in ready)
+    return {
+        "name": group.name,
+        "runs": [*group.runs],
+        "min": group.replicas.min,
+        "max": group.replicas.max,
+        "wanted": fleet.sizes[group.name].wanted,
+        "ready": len(ready),
+        "busy_percent": round(busy / max(len(ready), 1), 1),
+        "busy_percent_aim": group.busy_percent,
+    }
+
+
 def _in_order(fleet: Fleet) -> list[Worker]:
+    names = [group.name for group in fleet.plan.groups]
+    places = {name: place for place, name in enumerate(names)}
     return sorted(
         fleet.workers.values(),
-        key=lambda worker: (-worker.load.version, len(worker.name), worker.name),
+        key=lambda worker: (
+            places.get(worker.group, len(places)),
+            -worker.load.version,
+            len(worker.name),
+            worker.name,
+        ),
     )
 
 
@@ -71,6 +96,7 @@ def _worker(fleet: Fleet, worker: Worker, now: float) -> dict[str, Any]:
     beat = worker.beat
     return {
         "name": worker.name,
+        "group": worker.group,
         "pid": worker.pid,
         "version": worker.load.version,
         "state": worker.state(now),

@@ -19,20 +19,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import OutgrowError, RefusedError
+from outgrow.placement.changes import Wish
 from outgrow.placement.control import ControlServer
 from outgrow.placement.fleet import Fleet
 from outgrow.placement.folder import Folder
+from outgrow.placement.kept import kept_plan
 from outgrow.placement.logbook import LogBook
 from outgrow.placement.machine import this_machine
 from outgrow.placement.pipes import Pipes
+from outgrow.placement.plan import whole_plan
 from outgrow.placement.sockets import Listeners
-from outgrow.placement.sources import parse_replicas
 from outgrow.placement.status import status_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from outgrow.model import Settings
+    from outgrow.placement.plan import Plan
+    from outgrow.placement.sources import Resolved
 
 TICK_SECONDS = 0.1
 STOP_GRACE_SECONDS = 2.0
@@ -47,21 +51,24 @@ class Supervisor:
 
     Args:
         settings: How to run it.
-        reread: Finds the settings anew, for a reload.
+        reread: Finds settings and plan anew, for a reload.
+        plan: Which group runs what; everything in one where None.
         watch: Yields whenever the app's files change (`outgrow dev`); None never to look.
     """
 
     def __init__(
         self,
         settings: Settings,
-        reread: Callable[[], Settings],
+        reread: Callable[[], Resolved],
         *,
+        plan: Plan | None = None,
         watch: Callable[[Settings], AsyncIterator[str]] | None = None,
     ) -> None:
         self.settings = settings
         self.started_at = time.time()
         self.machine = this_machine()
         self._reread = reread
+        self._written = plan or whole_plan(settings.workers, settings.busy_percent)
         self._watch = watch
         self._stop_asked_at = 0.0
         self._had_terminal = sys.stdin.isatty()
@@ -85,9 +92,19 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         has_terminal = self._watch is not None and sys.stdin.isatty()
         self._pipes = None if has_terminal else Pipes(loop, self.book, passes_on=True)
+        self._plan_path = folder.plan_path
+        self.kept, told = kept_plan(self._plan_path, self._written)
         self.fleet = Fleet(
-            self.settings, self.listeners, self._pipes, self.say, has_colors=sys.stderr.isatty()
+            self.settings,
+            self.listeners,
+            self._pipes,
+            self.say,
+            has_colors=sys.stderr.isatty(),
+            plan=self.kept.current,
+            calls_folder=str(folder.calls_path()),
         )
+        if told:
+            self.say(told)
         control = ControlServer(self, folder.socket_path)
         try:
             _become_subreaper()
@@ -159,9 +176,9 @@ class Supervisor:
         )
         self.say("look: outgrow status   outgrow logs --follow   stop: Ctrl+C")
 
-    # Reload and resize.
+    # Changes.
 
-    async def change(self, *, workers: str | None, reload: bool) -> AsyncIterator[str]:
+    async def change(self, wish: Wish) -> AsyncIterator[str]:
         """Carry a change out; yields lines that tell how it goes.
 
         Raises:
@@ -169,7 +186,7 @@ class Supervisor:
         """
         news: asyncio.Queue[str] = asyncio.Queue()
         self._listeners_of_news.append(news)
-        changing = asyncio.ensure_future(self._change(workers, reload=reload))
+        changing = asyncio.ensure_future(self._change(wish))
         try:
             async for line in _until(changing, news):
                 yield line
@@ -179,15 +196,19 @@ class Supervisor:
             self._listeners_of_news.remove(news)
             self._keep(changing)
 
-    async def _change(self, workers: str | None, *, reload: bool) -> str:
+    async def _change(self, wish: Wish) -> str:
         if self.fleet.is_stopping:
             raise RefusedError("the supervisor is stopping", hint="Start it again first")
-        if workers is not None:
-            replicas = parse_replicas(workers, self.machine)
-            edge = self.fleet.plan.edge
-            self.say(f"workers: {edge.replicas} -> {replicas}")
-            self.fleet.resize(edge.name, replicas)
-        if reload:
+        plan = wish.plan_after(self.kept, self.fleet.plan, self.machine)
+        steps = self.fleet.plan.steps_to(plan)
+        for step in steps or ([] if wish.reload else ["nothing changes"]):
+            self.say(step)
+        if wish.is_only_shown:
+            return "this is what would change; say it without `--dry-run` to have it done"
+        if steps:
+            await self._place(plan)
+            self._plan_changed(wish)
+        if wish.reload:
             await self._begin_reload()
         await self.fleet.settled()
         count = len(self.fleet.ready)
@@ -196,25 +217,46 @@ class Supervisor:
         self.fleet.note(done)
         return done
 
+    async def _place(self, plan: Plan) -> None:
+        """Bring the workers from the plan in force to another."""
+        fleet = self.fleet
+        for group in plan.groups:
+            if fleet.plan.group(group.name) is not None:
+                fleet.resize(group.name, group.replicas, group.busy_percent)
+        if [(group.name, group.runs) for group in plan.groups] != [
+            (group.name, group.runs) for group in fleet.plan.groups
+        ]:
+            await fleet.place(plan).done
+
+    def _plan_changed(self, wish: Wish) -> None:
+        if wish.undo:
+            self.kept.took_back()
+        else:
+            self.kept.changed(self.fleet.plan)
+        try:
+            self.kept.write(self._plan_path)
+        except OSError as problem:
+            self.say(f"the plan could not be kept, a restart will not know it: {problem}")
+
     def _begin_reload(self) -> asyncio.Future[None]:
-        settings = self._reread()
+        resolved = self._reread()
+        settings = resolved.settings
         fixed = ("host", "port", "unix_socket", "fd", "folder", "control_port")
         for name in fixed:
             if getattr(settings, name) != getattr(self.settings, name):
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
-        change = self.fleet.load(settings)
+        if self.kept.take_written(resolved.plan):
+            self.say("outgrow.toml has changed: what was applied before is dropped")
+        is_same = self.kept.current == self.kept.written
+        change = self.fleet.load(settings, resolved.plan if is_same else None)
         self.say(f"version {change.target.load.version} is loading")
         change.done.add_done_callback(partial(self._take, settings))
         return change.done
 
     def _take(self, settings: Settings, done: asyncio.Future[None]) -> None:
         """Live by new settings once the version that has them serves."""
-        if done.cancelled() or done.exception() is not None:
-            return
-        scale = (settings.workers, settings.busy_percent)
-        if scale != (self.settings.workers, self.settings.busy_percent):
-            self.fleet.resize(self.fleet.plan.edge.name, *scale)
-        self.settings = settings
+        if not done.cancelled() and done.exception() is None:
+            self.settings = settings
 
     def _reload_by_signal(self) -> None:
         if self._had_terminal and _terminal_is_gone():
@@ -227,7 +269,7 @@ class Supervisor:
             return
         self.say(f"reload, asked for by {why}")
         try:
-            self.say(await self._change(None, reload=True))
+            self.say(await self._change(Wish(reload=True)))
         except OutgrowError as problem:
             if self.fleet.in_service is not None:
                 self.fleet.say(f"the reload failed, the version before serves on\n{problem}")

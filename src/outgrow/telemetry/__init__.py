@@ -3,6 +3,7 @@
 from outgrow.telemetry.busy import BusyMeter, resident_bytes
 from outgrow.telemetry.calls import CallCounter, CountedWebSockets, RouteTotals
 from outgrow.telemetry.histogram import bucket_of
+from outgrow.telemetry.link_window import LinkActivity, LinkWindow
 from outgrow.telemetry.links import LinkBook, LinkTotals
 from outgrow.telemetry.routes import watch_frameworks
 from outgrow.telemetry.steps import LOOP_KEY, Steps
@@ -14,8 +15,10 @@ __all__ = [
     "BusyMeter",
     "CallCounter",
     "CountedWebSockets",
+    "LinkActivity",
     "LinkBook",
     "LinkTotals",
+    "LinkWindow",
     "RouteTotals",
     "RouteWindow",
     "Steps",

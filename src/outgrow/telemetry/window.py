@@ -6,12 +6,12 @@ of some seconds ago; the difference is exact, whatever was lost between.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outgrow.telemetry.calls import OTHER_ROUTE, RouteTotals
 from outgrow.telemetry.histogram import quantile_ms
+from outgrow.telemetry.rings import Rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,13 +51,6 @@ class RouteWindow:
 
 
 @dataclass
-class _Ring:
-    """Totals of one worker, with the time (seconds) at which each came."""
-
-    kept: deque[tuple[float, Totals]] = field(default_factory=deque[tuple[float, Totals]])
-
-
-@dataclass
 class Window:
     """The last seconds of all workers.
 
@@ -66,8 +59,10 @@ class Window:
     """
 
     seconds: float = WINDOW_SECONDS
-    _rings: dict[str, _Ring] = field(default_factory=dict[str, _Ring])
     _ended: Totals = field(default_factory=dict[RouteKey, RouteTotals])
+
+    def __post_init__(self) -> None:
+        self._rings = Rings[RouteKey, RouteTotals](self.seconds)
 
     def add(self, worker: str, now: float, changed: Iterable[RouteTotals]) -> None:
         """Take the totals that changed in a worker since it last sent any.
@@ -77,22 +72,11 @@ class Window:
             now: Time in seconds, on any clock that only grows.
             changed: Totals of the routes that changed.
         """
-        ring = self._rings.setdefault(worker, _Ring())
-        latest: Totals = dict(ring.kept[-1][1]) if ring.kept else {}
-        for totals in changed:
-            latest[totals.method, totals.route] = totals
-        if not ring.kept:
-            ring.kept.append((now - 1.0, {}))  # it began at zero, about one report ago
-        ring.kept.append((now, latest))
-        while len(ring.kept) > 2 and ring.kept[1][0] <= now - self.seconds:
-            ring.kept.popleft()
+        self._rings.add(worker, now, (((each.method, each.route), each) for each in changed))
 
     def forget(self, worker: str) -> None:
         """A worker ended: keep its totals, drop its window."""
-        ring = self._rings.pop(worker, None)
-        if ring is None or not ring.kept:
-            return
-        for key, totals in ring.kept[-1][1].items():
+        for key, totals in self._rings.forget(worker).items():
             is_kept = key in self._ended or len(self._ended) < ENDED_MAX
             kept_as = key if is_kept else ("*", OTHER_ROUTE)
             ended = self._ended.setdefault(kept_as, RouteTotals(*kept_as))
@@ -103,26 +87,20 @@ class Window:
         sums: dict[RouteKey, _Sum] = {
             key: _Sum(requests_total=totals.calls) for key, totals in self._ended.items()
         }
-        for ring in self._rings.values():
-            seconds = self._span(ring, now)
-            first, last = ring.kept[0][1], ring.kept[-1][1]
-            for key, totals in last.items():
-                sums.setdefault(key, _Sum()).add(first.get(key), totals, seconds)
+        for span in self._rings.spans(now):
+            for key, totals in span.last.items():
+                sums.setdefault(key, _Sum()).add(span.first.get(key), totals, span.seconds)
         shown = [one.shown(key) for key, one in sums.items()]
         return sorted(shown, key=lambda route: (-route.loop_percent, -route.requests_per_second))
 
     def requests_per_second(self, worker: str, now: float) -> float:
         """Requests that ended in this worker, per second of the window."""
-        ring = self._rings.get(worker)
-        if ring is None or not ring.kept:
+        span = self._rings.span(worker, now)
+        if span is None:
             return 0.0
-        begun = sum(totals.calls for totals in ring.kept[0][1].values())
-        ended = sum(totals.calls for totals in ring.kept[-1][1].values())
-        return (ended - begun) / self._span(ring, now)
-
-    def _span(self, ring: _Ring, now: float) -> float:
-        # A silent worker may have sent nothing for long: its window then ends now, not then.
-        return max(now - ring.kept[0][0], 1.0)
+        begun = sum(totals.calls for totals in span.first.values())
+        ended = sum(totals.calls for totals in span.last.values())
+        return (ended - begun) / span.seconds
 
 
 @dataclass

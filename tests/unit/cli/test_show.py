@@ -23,6 +23,26 @@ WORKER: dict[str, Any] = {
     "restarts": 1,
     "up_seconds": 90.0,
 }
+GROUP: dict[str, Any] = {
+    "name": "web",
+    "runs": ["orders", "web"],
+    "min": 1,
+    "max": 1,
+    "wanted": 1,
+    "ready": 1,
+    "busy_percent": 12.5,
+    "busy_percent_aim": 60.0,
+}
+LINK: dict[str, Any] = {
+    "caller": "Orders.place",
+    "callee": "Stock.reserve",
+    "calls_total": 9,
+    "calls_per_second": 2.25,
+    "errors_per_second": 0.5,
+    "refused_per_second": 0.0,
+    "latency_p50_ms": 1.25,
+    "latency_p99_ms": None,
+}
 ROUTE: dict[str, Any] = {
     "method": "GET",
     "route": "/items/{id}",
@@ -45,9 +65,10 @@ def status(**changed: Any) -> dict[str, Any]:
         "state": "running",
         "addresses": ["http://127.0.0.1:8000"],
         "window_seconds": 10.0,
-        "replicas": {"min": 1, "max": 1, "wanted": 1, "busy_percent": 60},
+        "groups": [GROUP],
         "workers": [WORKER],
         "routes": [ROUTE],
+        "links": [],
         "events": [],
     } | changed
 
@@ -64,7 +85,9 @@ def test_the_first_line_says_what_runs_where() -> None:
         pytest.param({"framework": ""}, "main:app (asgi3)", id="no known framework"),
         pytest.param({"framework": None, "interface": None}, "main:app (?)", id="nothing known"),
         pytest.param(
-            {"replicas": {"min": 2, "max": 4, "wanted": 3}}, "3 of 2 to 4 workers", id="scaling"
+            {"groups": [GROUP | {"min": 2, "max": 4, "wanted": 3}]},
+            "3 of 2 to 4 workers",
+            id="scaling",
         ),
         pytest.param({"addresses": ["unix:/a", "unix:/b"]}, "unix:/a, unix:/b", id="addresses"),
     ],
@@ -77,7 +100,9 @@ def cells(lines: list[str], first: str) -> dict[str, str]:
     """The row that begins with this word, by heading."""
     number = next(number for number, line in enumerate(lines) if line.startswith(first))
     above = next(
-        line for line in reversed(lines[:number]) if line.split()[0] in ("worker", "route")
+        line
+        for line in reversed(lines[:number])
+        if line.split()[0] in ("worker", "route", "group", "link")
     )
     names, row = (
         [part.strip() for part in line.split("  ") if part.strip()]
@@ -112,6 +137,37 @@ def test_a_route_has_a_row() -> None:
         "p99 ms": "-",
         "of a core": "3.2 %",
     }
+
+
+def test_a_link_has_a_row() -> None:
+    assert cells(lines_of(status(links=[LINK])), "Orders.place") == {
+        "link": "Orders.place -> Stock.reserve",
+        "calls/s": "2.2",
+        "errors/s": "0.5",
+        "refused/s": "0.0",
+        "p50 ms": "1.2",
+        "p99 ms": "-",
+    }
+
+
+def test_groups_have_rows_where_there_are_several() -> None:
+    work = GROUP | {"name": "work", "runs": ["mail"], "min": 1, "max": 4, "wanted": 2, "ready": 2}
+    lines = lines_of(status(groups=[GROUP, work]))
+    assert "3 workers wanted" in lines[0]
+    assert cells(lines, "work") == {
+        "group": "work",
+        "runs": "mail",
+        "workers": "2 of 1 to 4",
+        "busy": "12 %",
+    }
+    assert not any(line.startswith("group") for line in lines_of(status()))
+
+
+def test_many_links_are_cut_and_counted() -> None:
+    links = [LINK | {"callee": f"Stock.{number}"} for number in range(40)]
+    lines = lines_of(status(links=links))
+    assert sum("-> Stock" in line for line in lines) == 15
+    assert "and 25 more: --json shows all" in lines
 
 
 def test_a_worker_that_starts_has_no_process_yet() -> None:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 
 from outgrow.errors import AddressError, NotRunningError, RefusedError, StartupFailedError
+from outgrow.placement.changes import Wish
 from outgrow.placement.client import ControlClient
 from outgrow.placement.control import BODY_BYTES_MAX, ControlServer, log_entry
 from outgrow.placement.logbook import LogBook
@@ -25,14 +26,14 @@ class FakeSupervisor:
     def __init__(self, book: LogBook) -> None:
         self.book = book
         self.is_ready = True
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[Wish] = []
         self.problem: Exception | None = None
 
     def status(self) -> dict[str, Any]:
         return {"app": "main:app", "workers": []}
 
-    async def change(self, **asked: Any) -> AsyncIterator[str]:
-        self.asked.append(asked)
+    async def change(self, wish: Wish) -> AsyncIterator[str]:
+        self.asked.append(wish)
         yield "workers: 1 -> 2"
         if self.problem:
             raise self.problem
@@ -128,10 +129,10 @@ def test_the_status_is_told(tmp_path: Path) -> None:
 
 def test_a_change_is_carried_out_and_told_step_by_step(tmp_path: Path) -> None:
     async def test(control: Control) -> None:
-        change = {"workers": "2", "reload": True}
-        steps = await control.use(lambda: list(control.client.apply(change)))
+        wish = Wish(workers="2", reload=True)
+        steps = await control.use(lambda: list(control.client.apply(wish)))
         assert steps == ["workers: 1 -> 2", "2 workers serve version 1"]
-        assert control.supervisor.asked == [change]
+        assert control.supervisor.asked == [wish]
 
     assert with_control(tmp_path, test) == []
 
@@ -142,7 +143,7 @@ def test_a_change_that_fails_raises_the_same_error_at_the_other_end(tmp_path: Pa
         steps: list[str] = []
 
         def apply() -> None:
-            steps.extend(control.client.apply({"reload": True}))
+            steps.extend(control.client.apply(Wish(reload=True)))
 
         with pytest.raises(StartupFailedError, match="no database") as raised:
             await control.use(apply)
@@ -157,10 +158,10 @@ def test_a_change_that_fails_raises_the_same_error_at_the_other_end(tmp_path: Pa
         pytest.param(b"", "nothing to change", id="nothing"),
         pytest.param(b"{}", "nothing to change", id="an empty wish"),
         pytest.param(b'{"reload": false}', "nothing to change", id="no wish"),
-        pytest.param(b"{", "no JSON object", id="no JSON"),
-        pytest.param(b"[1]", "no JSON object", id="a list"),
-        pytest.param(b"\xff", "no JSON object", id="no text"),
-        pytest.param(b'{"port": 1}', "not understood: port", id="an unknown wish"),
+        pytest.param(b"{", "not understood: Input data was truncated", id="no JSON"),
+        pytest.param(b"[1]", "not understood: Expected `object`", id="a list"),
+        pytest.param(b"\xff", "not understood: JSON is malformed", id="no text"),
+        pytest.param(b'{"port": 1}', "unknown field `port`", id="an unknown wish"),
     ],
 )
 def test_a_wish_that_makes_no_sense_is_refused(tmp_path: Path, body: bytes, said: str) -> None:

@@ -1,0 +1,94 @@
+"""What somebody asks a supervisor to change, and the plan that comes of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from outgrow.errors import RefusedError
+from outgrow.placement.sources import parse_replicas
+
+if TYPE_CHECKING:
+    from outgrow.placement.kept import KeptPlan
+    from outgrow.placement.machine import Machine
+    from outgrow.placement.plan import Plan
+
+_FORM = "Say `--workers N`, `--move SERVICE=GROUP`, `--merge GROUP=INTO`, `--undo` or `--reload`"
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A change as it is asked for.
+
+    Attributes:
+        workers: How many workers: `N`, `MIN:MAX` or `auto`, with `GROUP=` before it for a group
+            other than the one with the edge.
+        moves: `SERVICE=GROUP` each.
+        merges: `GROUP=INTO` each.
+        undo: Go back to the plan before.
+        reload: Load the app and its settings anew.
+        is_only_shown: Say what would change, and change nothing.
+    """
+
+    workers: str | None = None
+    moves: list[str] = []
+    merges: list[str] = []
+    undo: bool = False
+    reload: bool = False
+    is_only_shown: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for."""
+        return not (self.workers or self.moves or self.merges or self.undo or self.reload)
+
+    def plan_after(self, kept: KeptPlan, plan: Plan, machine: Machine) -> Plan:
+        """The plan that is wanted.
+
+        Args:
+            kept: What was in force before.
+            plan: What is in force.
+            machine: For `auto`.
+
+        Raises:
+            OutgrowError: It makes no sense.
+        """
+        if self.undo:
+            if self.workers or self.moves or self.merges:
+                raise RefusedError("`--undo` goes alone", hint="Undo first, then change")
+            return kept.undone()
+        for move in self.moves:
+            plan = plan.moved(*_pair(move, "--move SERVICE=GROUP"))
+        for merge in self.merges:
+            plan = plan.merged(*_pair(merge, "--merge GROUP=INTO"))
+        if self.workers:
+            name, _, count = self.workers.rpartition("=")
+            plan = plan.resized(name or plan.edge.name, parse_replicas(count, machine))
+        return plan
+
+
+def wish_of(body: bytes) -> Wish:
+    """What a request asks for.
+
+    Raises:
+        RefusedError: It makes no sense, or asks for nothing.
+    """
+    try:
+        wish: Any = msgspec.json.decode(body or b"{}", type=Wish)
+    except msgspec.MsgspecError as problem:
+        raise RefusedError(f"the request is not understood: {problem}", hint=_FORM) from None
+    if wish.is_empty:
+        raise nothing_asked_for()
+    return wish
+
+
+def nothing_asked_for() -> RefusedError:
+    """The error for a wish that is empty."""
+    return RefusedError("nothing to change", hint=_FORM)
+
+
+def _pair(text: str, form: str) -> tuple[str, str]:
+    first, equals, second = text.partition("=")
+    if not (first and equals and second):
+        raise RefusedError(f"`{text}` is not understood", hint=f"Write it as `{form}`")
+    return first, second

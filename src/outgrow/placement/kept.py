@@ -1,0 +1,88 @@
+"""The plan as it was left: it outlives the supervisor, and what was done to it can be undone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from outgrow.errors import RefusedError
+from outgrow.placement.plan import Plan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNDO_MAX = 20
+
+
+class KeptPlan(msgspec.Struct):
+    """What a supervisor knows of its plan.
+
+    Attributes:
+        written: The plan of outgrow.toml.
+        current: The plan in force: that one, and what was applied since.
+        before: Plans that were in force before, the latest last.
+    """
+
+    written: Plan
+    current: Plan
+    before: list[Plan] = []
+
+    def take_written(self, written: Plan) -> bool:
+        """Take over a plan from outgrow.toml if it has changed; whether it drops what was applied.
+
+        What was applied stays as long as outgrow.toml says the same as when it was applied.
+        """
+        if written == self.written:
+            return False
+        drops = self.current != self.written
+        self.written, self.current, self.before = written, written, []
+        return drops
+
+    def changed(self, plan: Plan) -> None:
+        """Note that another plan is in force."""
+        if plan != self.current:
+            self.before = [*self.before, self.current][-UNDO_MAX:]
+            self.current = plan
+
+    def undone(self) -> Plan:
+        """The plan before this one.
+
+        Raises:
+            RefusedError: There was none.
+        """
+        if not self.before:
+            raise RefusedError("there is nothing to undo", hint="`outgrow status` shows the groups")
+        return self.before[-1]
+
+    def took_back(self) -> None:
+        """Note that the plan before this one is in force again."""
+        self.current = self.before.pop()
+
+    def write(self, path: Path) -> None:
+        """Keep it in a file, which is there whole or not at all.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1))
+        fresh.replace(path)
+
+
+def kept_plan(path: Path, written: Plan) -> tuple[KeptPlan, str]:
+    """The plan that a supervisor left here, and what to tell about it.
+
+    Args:
+        path: Where it is kept.
+        written: The plan of outgrow.toml, which counts where it has changed since.
+    """
+    try:
+        kept = msgspec.json.decode(path.read_bytes(), type=KeptPlan)
+    except FileNotFoundError:
+        return KeptPlan(written, written), ""
+    except (OSError, msgspec.MsgspecError) as problem:
+        return KeptPlan(written, written), f"the plan in {path} cannot be read: {problem}"
+    if kept.take_written(written):
+        return kept, "outgrow.toml has changed: what was applied before is dropped"
+    return kept, "" if kept.current == written else "the plan is as it was applied before"

@@ -7,7 +7,7 @@ READY := .venv/.ready
 PYTEST := $(RUN) pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format bench faults docs clean
+.PHONY: help setup demo test test-all check format bench faults fuzz docs clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do \
@@ -49,7 +49,11 @@ bench: $(READY) ## measure against uvicorn, gunicorn and granian
 	@$(RUN) benchmarks
 
 faults: $(READY) ## the long form of the fault tests, with the ledger
-	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600
+	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600 \
+		tests/contracts/test_turmoil.py tests/contracts/test_losses.py
+
+fuzz: $(READY) ## feed the wire with what strangers may send; FUZZ_SECONDS=2000 for 10 million inputs
+	@$(RUN) tests.fuzz $(FUZZ_SECONDS)
 
 docs: $(READY) ## write docs/reference and docs/errors from the code
 	@$(RUN) scripts.docs

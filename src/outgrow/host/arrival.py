@@ -18,6 +18,7 @@ from outgrow.errors import CallError, DeadlineExceededError, OverloadedError, Un
 
 RETRY_SECONDS_MAX = 3600.0
 _CAUSES_MAX = 32
+_REFUSALS = (OverloadedError, UnavailableError, DeadlineExceededError)
 
 
 class Arrival(msgspec.Struct):
@@ -43,17 +44,25 @@ class Arrival(msgspec.Struct):
 arrival: ContextVar[Arrival | None] = ContextVar("outgrow_arrival", default=None)
 
 
-def note_refusal(error: CallError) -> None:
+def note_refusal(error: Exception) -> None:
     """Have the request that is being served answered with what this error means in HTTP.
 
     That is 503 for a service that is overloaded or unavailable, and 504 for a deadline that passed;
     but only if the app answers 500, and so did not deal with the error itself. Other errors mean
-    nothing in HTTP, and are left alone.
+    nothing in HTTP, and are left alone; so is a group of errors that holds any other.
     """
     noted = arrival.get()
-    kinds = (OverloadedError, UnavailableError, DeadlineExceededError)
-    if noted is not None and isinstance(error, kinds):
-        noted.refusal = error
+    if noted is None:
+        return
+    first = error
+    if isinstance(error, ExceptionGroup):
+        group = cast("ExceptionGroup[Exception]", error)
+        while isinstance(first, ExceptionGroup):
+            first = cast("ExceptionGroup[Exception]", first).exceptions[0]
+        if group.split(_REFUSALS)[1] is not None:
+            return
+    if isinstance(first, _REFUSALS):
+        noted.refusal = first
 
 
 def status_for(refusal: CallError) -> int:

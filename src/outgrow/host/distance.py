@@ -10,16 +10,13 @@ import asyncio
 import contextvars
 from typing import TYPE_CHECKING, Any
 
-from outgrow.errors import CallError
-from outgrow.host.arrival import note_refusal
-from outgrow.host.path import SignatureOf, dressed
+from outgrow.host.path import SignatureOf, dressed, note_at_edge
+from outgrow.host.streams import ENDED
 from outgrow.wire import (
     DEFAULT_SECONDS,
-    EDGE,
     NEVER_NS,
     Deadline,
     Fault,
-    Frame,
     current,
     error_of,
     fault_of,
@@ -36,7 +33,7 @@ if TYPE_CHECKING:
 def at_a_distance(path: CallPath, entrance: Callable[..., Any]) -> Callable[..., Any]:
     """The same entrance, as callers on another machine see it."""
     if path.operation.kind == "stream":
-        return dressed(_distant_stream(path, entrance), path.operation)
+        return dressed(_distant_stream(path), path.operation)
     return dressed(_distant(path, entrance), path.operation)
 
 
@@ -52,13 +49,14 @@ def _distant(path: CallPath, entrance: Callable[..., Any]) -> Callable[..., Any]
         given = signature.bound(args, kwargs)
         arguments = {name: path.arguments[name].encode(each) for name, each in given.items()}
         caller = current.get()
-        if caller is not None:
-            return await ask(arguments)
         try:
-            with Deadline(operation.options.timeout_seconds or DEFAULT_SECONDS, operation.shown):
+            if caller is not None and caller.deadline_ns < NEVER_NS:
                 return await ask(arguments)
-        except CallError as error:
-            note_refusal(error)
+            limit = operation.options.timeout_seconds or DEFAULT_SECONDS
+            with Deadline(limit, f"`{operation.shown}`"):
+                return await ask(arguments)
+        except Exception as error:
+            note_at_edge(caller, error)
             raise
 
     return distant
@@ -84,37 +82,27 @@ async def _served(path: CallPath, entrance: Callable[..., Any], arguments: dict[
     return path.result.decode(answer)
 
 
-def _distant_stream(path: CallPath, entrance: Callable[..., Any]) -> Callable[..., Any]:
+def _distant_stream(path: CallPath) -> Callable[..., Any]:
     signature = SignatureOf(path.operation)
 
     async def distant(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         given = signature.bound(args, kwargs)
         arguments = {name: path.arguments[name].encode(each) for name, each in given.items()}
-        context = contextvars.Context()
-        frame = current.get() or Frame(EDGE, NEVER_NS)
-        context.run(current.set, frame)
+        context, caller = contextvars.Context(), current.get()
+        context.run(current.set, caller)
         context.run(unpack_baggage, packed_baggage())
-        loop = asyncio.get_running_loop()
-        read = {name: path.arguments[name].decode(each) for name, each in arguments.items()}
-        items: Any = entrance(**read)
-
-        async def following() -> bytes | Fault | None:
-            try:
-                return path.result.encode(await anext(items))
-            except StopAsyncIteration:
-                return None
-            except Exception as error:  # whatever it is, it crosses
-                return fault_of(error)
-
+        reading = None
         try:
-            while True:
-                item = await loop.create_task(following(), context=context)
-                if item is None:
-                    return
-                if isinstance(item, Fault):
-                    raise error_of(item)
-                yield path.result.decode(item)
+            read = {name: path.arguments[name].decode(each) for name, each in arguments.items()}
+            reading = await path.reading(read, context)
+            while (item := await reading.next()) is not ENDED:
+                yield path.result.decode(path.result.encode(item))
+        except Exception as error:  # whatever it is, it crosses
+            crossed = error_of(fault_of(error))
+            note_at_edge(caller, crossed)
+            raise crossed from None
         finally:
-            await loop.create_task(items.aclose(), context=context)
+            if reading is not None:
+                await reading.close()
 
     return distant

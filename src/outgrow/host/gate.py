@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from outgrow.errors import OverloadedError
+from outgrow.errors import OverloadedError, UnavailableError
 
 RETRY_AFTER_SECONDS = 1.0
 
@@ -22,12 +22,13 @@ class Gate:
         queue_max: Calls in line.
     """
 
-    __slots__ = ("limit", "queue_max", "running", "waiting", "what")
+    __slots__ = ("closed", "limit", "queue_max", "running", "waiting", "what")
 
     def __init__(self, what: str, limit: int, queue_max: int) -> None:
         self.what = what
         self.limit = limit
         self.queue_max = queue_max
+        self.closed = ""
         self.running = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
 
@@ -36,7 +37,10 @@ class Gate:
 
         Raises:
             OverloadedError: The line is full.
+            UnavailableError: The gate is shut.
         """
+        if self.closed:
+            raise UnavailableError(self.closed, may_have_run=False)
         if self.running < self.limit:
             self.running += 1
             return
@@ -50,7 +54,7 @@ class Gate:
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
+            if place.done() and not place.cancelled() and place.exception() is None:
                 self.leave()  # it was given the place, and goes all the same
             elif place in self.waiting:
                 self.waiting.remove(place)
@@ -58,9 +62,21 @@ class Gate:
 
     def leave(self) -> None:
         """Give a place to the next in line, or back."""
-        while self.waiting:
+        while self.waiting and self.running <= self.limit:
             place = self.waiting.popleft()
             if not place.done():
                 place.set_result(None)
                 return
         self.running -= 1
+
+    def shut(self, why: str) -> None:
+        """Let nobody in any more, those in line included.
+
+        Args:
+            why: What they are told.
+        """
+        self.closed, self.limit = why, 0
+        while self.waiting:
+            place = self.waiting.popleft()
+            if not place.done():
+                place.set_exception(UnavailableError(why, may_have_run=False))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import CallError
 from outgrow.host.arrival import note_refusal
+from outgrow.host.streams import ENDED, Reading, as_stream, close_items
 from outgrow.telemetry import bucket_of
 from outgrow.wire import (
     DEFAULT_SECONDS,
@@ -27,38 +28,41 @@ from outgrow.wire import (
     crossed_error,
     current,
     late,
+    on_missed,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from concurrent.futures import Executor
+    from contextvars import Context
 
     from outgrow.host.gate import Gate
+    from outgrow.host.streams import Ended
     from outgrow.model import Operation
     from outgrow.telemetry import LinkBook, LinkTotals
 
-# Names of ours begin with `og_`, and arguments may have any other.
+# Names of ours begin with `og_`, and arguments may have any other, such as `type` or `isinstance`.
 _SOURCE = """
-async def {name}({parameters}):
+async def og_entrance({parameters}):
 {checks}    og_caller = og_get()
-    if og_caller is None{or_later}:
-        return await og_within(og_caller, {name}, {passed})
+    if og_caller is None or (og_until := og_caller.deadline_ns) {is_far}:
+        return await og_within(og_entrance, {passed})
     og_begun = og_now()
-    if og_begun >= og_caller.deadline_ns:
+    if og_begun >= og_until:
         raise og_too_late(og_caller)
     if og_gate.running < og_gate.limit and not og_gate.waiting:
         og_gate.running += 1
     else:
         await og_line(og_caller)
-    og_set(og_Frame({shown!r}, og_caller.deadline_ns))
+    og_set(og_Frame({shown!r}, og_until))
     og_link = og_links.get(og_caller.operation) or og_meet(og_caller.operation, {shown!r})
     try:
-        og_result = await og_function({given})
+        og_result = await og_function({passed})
         return og_result if {result_test} else og_cross_result(og_result)
-    except BaseException as og_error:
+    except og_BaseException as og_error:
         og_link.errors += 1
-        if isinstance(og_error, Exception):
-            raise og_crossed_error(og_error)
+        if og_isinstance(og_error, og_Exception):
+            raise og_failed(og_caller, og_error)
         raise
     finally:
         og_set(og_caller)
@@ -71,7 +75,7 @@ async def {name}({parameters}):
         og_link.duration_ns += og_spent
         og_link.buckets[og_bucket_of(og_spent)] += 1
 """
-_CHECK = "    if not {test}:\n        {name} = og_cross_{name}({name})\n"
+_CHECK = "    if not {test}:\n        {name} = og_cross_{number}({name})\n"
 
 
 class CallPath:
@@ -109,19 +113,22 @@ class CallPath:
             crosses: Whether values are checked and copied, as nobody else does it.
         """
         if self.operation.kind == "stream":
-            return self._stream(crosses=crosses)
+            return self._stream() if crosses else self._served()
         return self._written(crosses=crosses)
 
     def _written(self, *, crosses: bool) -> Callable[..., Any]:
         operation = self.operation
         names: dict[str, Any] = {
+            "og_BaseException": BaseException,
             "og_bucket_of": bucket_of,
             "og_cross_result": self.result.crossed,
-            "og_crossed_error": crossed_error,
+            "og_Exception": Exception,
+            "og_failed": _failed,
             "og_Frame": Frame,
             "og_function": self._function,
             "og_gate": self._gate,
             "og_get": current.get,
+            "og_isinstance": isinstance,
             "og_line": self._line,
             "og_links": self._links,
             "og_meet": self._book.meet,
@@ -130,50 +137,42 @@ class CallPath:
             "og_too_late": self._too_late,
             "og_within": self._within,
         }
-        checks = [self._check(name, codec, names) for name, codec in self.arguments.items()]
-        test = _test_of(self.result, "og_result", "r", names)
-        limit = operation.options.timeout_seconds
+        checks = [
+            _check(number, name, codec, names)
+            for number, (name, codec) in enumerate(self.arguments.items())
+        ]
+        test = _test_of(self.result, "og_result", "og_r", names)
         source = _SOURCE.format(
-            name=operation.name,
             parameters=parameters_of(operation, names),
             checks="".join(checks) if crosses else "",
-            or_later=f" or og_now() + {int(limit * 1e9)} < og_caller.deadline_ns" if limit else "",
+            is_far=far_for(operation),
             passed=", ".join(f"{name}={name}" for name in self.arguments),
             shown=operation.shown,
-            given=", ".join(f"{name}={name}" for name in self.arguments),
             result_test=test if crosses else "True",
         )
         exec(compile(source, f"<call path of {operation.shown}>", "exec"), names)
-        return dressed(names[operation.name], operation)
-
-    def _check(self, name: str, codec: Codec, names: dict[str, Any]) -> str:
-        names[f"og_cross_{name}"] = codec.crossed
-        return _CHECK.format(test=_test_of(codec, name, name, names), name=name)
+        return dressed(names["og_entrance"], operation)
 
     # The rare turns of the path.
 
-    async def _within(
-        self, caller: Frame | None, entrance: Callable[..., Any], /, **arguments: Any
-    ) -> Any:
-        """A call that begins a deadline: from outside of all calls, or with a time of its own."""
+    async def _within(self, entrance: Callable[..., Any], /, **arguments: Any) -> Any:
+        """A call that begins a deadline: outside of all others, or with a time of its own."""
         seconds = self.operation.options.timeout_seconds or DEFAULT_SECONDS
-        try:
-            with Deadline(seconds, f"`{self.operation.shown}`"):
-                return await entrance(**arguments)
-        except CallError as error:
-            if caller is None:
-                note_refusal(error)
-            raise
+        with Deadline(seconds, f"`{self.operation.shown}`"):
+            return await entrance(**arguments)
 
     def _too_late(self, caller: Frame) -> CallError:
         self._meet(caller).refused += 1
-        return late(f"`{self.operation.shown}`, which was not begun,")
+        error = late(f"`{self.operation.shown}`, which was not begun,")
+        note_at_edge(caller, error)
+        return error
 
     async def _line(self, caller: Frame) -> None:
         try:
             await self._gate.wait()
-        except CallError:
+        except CallError as error:
             self._meet(caller).refused += 1
+            note_at_edge(caller, error)
             raise
 
     def _meet(self, caller: Frame) -> LinkTotals:
@@ -181,56 +180,117 @@ class CallPath:
 
     # Streams.
 
-    def _stream(self, *, crosses: bool) -> Callable[..., Any]:
-        operation, signature = self.operation, SignatureOf(self.operation)
+    def _stream(self) -> Callable[..., Any]:
+        signature = SignatureOf(self.operation)
 
         async def stream(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            arguments = signature.bound(args, kwargs)
-            if crosses:
-                arguments = {
-                    name: self.arguments[name].crossed(each) for name, each in arguments.items()
-                }
-            caller = current.get() or Frame(EDGE, NEVER_NS)
-            begun = monotonic_ns()
-            if begun >= caller.deadline_ns:
-                raise self._too_late(caller)
-            await self._line(caller)
-            link = self._meet(caller)
-            frame = Frame(operation.shown, caller.deadline_ns)
-            items: Any = self._function(**arguments)
+            given = signature.bound(args, kwargs).items()
+            arguments = {name: self.arguments[name].crossed(each) for name, each in given}
+            reading = await self.reading(arguments, contextvars.copy_context())
             try:
-                async for item in _in_frame(items, frame):
-                    yield self.result.crossed(item) if crosses else item
+                while (item := await reading.next()) is not ENDED:
+                    yield item
+            finally:
+                await reading.close()
+
+        return dressed(stream, self.operation)
+
+    def _served(self) -> Callable[..., Any]:
+        """For a reader that is a task of its own: the code of the stream may run in that."""
+
+        async def served(**arguments: Any) -> AsyncIterator[Any]:
+            caller = current.get() or Frame(EDGE, NEVER_NS)
+            frame, ended = await self._admitted(caller)
+            problem: BaseException | None = None
+            try:
+                with as_stream(frame):
+                    items = aiter(self._function(**arguments))
+                    try:
+                        async for item in items:
+                            yield item
+                    finally:
+                        await close_items(items)
             except GeneratorExit:
                 raise
+            except Exception as error:
+                problem = error
+                raise crossed_error(error) from None
             except BaseException as error:
-                link.errors += 1
-                if isinstance(error, Exception):
-                    raise crossed_error(error) from None
+                problem = error
                 raise
             finally:
-                await items.aclose()
-                self._gate.leave()
-                spent = monotonic_ns() - begun
-                link.calls += 1
-                link.duration_ns += spent
-                link.buckets[bucket_of(spent)] += 1
+                ended(problem, has_begun=True)
 
-        return dressed(stream, operation)
+        return dressed(served, self.operation)
+
+    async def reading(self, arguments: dict[str, Any], context: Context) -> Reading:
+        """Begin to read a stream, whose code runs in this context.
+
+        Raises:
+            CallError: It is too late, or too many are read.
+        """
+        caller = context.get(current) or Frame(EDGE, NEVER_NS)
+        frame, ended = await self._admitted(caller)
+        return Reading(
+            partial(self._function, **arguments),
+            frame,
+            context,
+            cross=self.result.crossed,
+            failed=partial(_failed, caller),
+            ended=ended,
+        )
+
+    async def _admitted(self, caller: Frame) -> tuple[Frame, Ended]:
+        """Take a place for a stream; what it runs in, and what gives the place back."""
+        operation = self.operation
+        begun_ns, limit = monotonic_ns(), operation.options.timeout_seconds
+        if begun_ns >= caller.deadline_ns:
+            raise self._too_late(caller)
+        with Deadline(limit or DEFAULT_SECONDS, f"`{operation.shown}`"):
+            await self._line(caller)
+        until_ns = caller.deadline_ns
+        if limit is not None:
+            until_ns = min(until_ns, begun_ns + int(limit * 1e9))
+
+        def ended(error: BaseException | None, *, has_begun: bool) -> None:
+            self._gate.leave()
+            if not has_begun:
+                return
+            link, spent = self._meet(caller), monotonic_ns() - begun_ns
+            link.errors += error is not None
+            link.calls += 1
+            link.duration_ns += spent
+            link.buckets[bucket_of(spent)] += 1
+
+        return Frame(operation.shown, until_ns), ended
 
 
-async def _in_frame(items: Any, frame: Frame) -> AsyncIterator[Any]:
-    """The items of a stream, each made with the frame in place and left with the caller's."""
-    while True:
-        before = current.get()
-        current.set(frame)
-        try:
-            item = await anext(items)
-        except StopAsyncIteration:
-            return
-        finally:
-            current.set(before)
-        yield item
+def _failed(caller: Frame, error: Exception) -> Exception:
+    """An operation's exception as its caller gets it."""
+    crossed = crossed_error(error)
+    note_at_edge(caller, crossed)
+    return crossed
+
+
+def note_at_edge(caller: Frame | None, error: Exception) -> None:
+    """Have a request answered with what an error means, where its own code made the call."""
+    if caller is None or caller.operation == EDGE:
+        note_refusal(error)
+
+
+on_missed(note_refusal)
+
+
+def far_for(operation: Operation) -> str:
+    """As source: what is true of a caller's deadline if a call has to begin one of its own."""
+    limit = operation.options.timeout_seconds
+    return f">= {NEVER_NS}" if limit is None else f"> og_now() + {int(limit * 1e9)}"
+
+
+def _check(number: int, name: str, codec: Codec, names: dict[str, Any]) -> str:
+    names[f"og_cross_{number}"] = codec.crossed
+    test = _test_of(codec, name, f"og_{number}", names)
+    return _CHECK.format(test=test, name=name, number=number)
 
 
 class SignatureOf:
@@ -240,8 +300,9 @@ class SignatureOf:
         names: dict[str, Any] = {}
         parameters = parameters_of(operation, names)
         given = ", ".join(f"{each.name!r}: {each.name}" for each in operation.parameters)
-        exec(f"def {operation.name}({parameters}):\n    return {{{given}}}", names)
-        self._bind: Callable[..., dict[str, Any]] = names[operation.name]
+        exec(f"def og_bind({parameters}):\n    return {{{given}}}", names)
+        self._bind: Callable[..., dict[str, Any]] = names["og_bind"]
+        self._bind.__name__ = self._bind.__qualname__ = operation.shown  # for a TypeError
 
     def bound(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Each argument by its parameter's name."""
@@ -260,8 +321,8 @@ def parameters_of(operation: Operation, names: dict[str, Any]) -> str:
 
 
 def _test_of(codec: Codec, value: str, mark: str, names: dict[str, Any]) -> str:
-    """A codec's test as source; what it refers to is put among the names."""
-    test, needed = codec.written_test(value, f"og_{mark}_")
+    """A codec's test as source; what it refers to is put among the names, which begin so."""
+    test, needed = codec.written_test(value, f"{mark}_")
     names.update(needed)
     return test
 
@@ -283,9 +344,15 @@ def in_thread(pool: Executor, function: Callable[..., Any], gate: Gate) -> Calla
     it ends by itself: otherwise slow threads could pile up behind callers that have gone.
     """
 
+    def told(**arguments: Any) -> Any:
+        try:
+            return function(**arguments)
+        except StopIteration as problem:  # no future takes one, and its caller would wait for ever
+            raise RuntimeError("a `def` operation raised StopIteration") from problem
+
     async def begun(**arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        work = pool.submit(contextvars.copy_context().run, function, **arguments)
+        work = pool.submit(contextvars.copy_context().run, told, **arguments)
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:

@@ -5,17 +5,17 @@ As the path within one process, both ends are written for each operation as Pyth
 
 from __future__ import annotations
 
+from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from outgrow.errors import CallError
-from outgrow.host.arrival import note_refusal
 from outgrow.host.bridge import ThreadOperation
 from outgrow.host.client import client_of
-from outgrow.host.path import SignatureOf, dressed, parameters_of
+from outgrow.host.path import SignatureOf, dressed, far_for, note_at_edge, parameters_of
 from outgrow.wire import (
     DEFAULT_SECONDS,
     EDGE,
+    LONG_NS,
     NEVER_NS,
     ArgumentsCodec,
     Call,
@@ -31,29 +31,36 @@ from outgrow.wire import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
+    from outgrow.errors import CallError
     from outgrow.model import Operation, ServiceModel
     from outgrow.wire import Peers
 
 _CALL = """
-async def {name}({parameters}):
+async def og_entrance({parameters}):
     og_caller = og_get()
-    if og_caller is None{or_later}:
-        return await og_within(og_caller, {name}, {passed})
-    og_left_ns = og_caller.deadline_ns - og_now()
+    if og_caller is None or (og_until := og_caller.deadline_ns) {is_far}:
+        return await og_within(og_entrance, {passed})
+    og_left_ns = og_until - og_now()
     if og_left_ns <= 0:
-        raise og_too_late()
+        raise og_too_late(og_caller)
     og_body = og_encode(({given}))
     og_call = og_Call({shown!r}, og_caller.operation, og_left_ns, og_body, og_extras())
-    return og_decode(await og_ask({service!r}, og_call, is_idempotent={is_idempotent}))
+    try:
+        og_body = await og_ask({service!r}, og_call, is_idempotent={is_idempotent})
+    except og_Exception as og_error:
+        og_note(og_caller, og_error)
+        raise
+    return og_decode(og_body)
 """
 _ANSWER = """
-async def {name}(og_caller, og_deadline_ns, og_extras, og_body):
+async def og_answer(og_caller, og_deadline_ns, og_extras, og_body):
     og_set(og_Frame(og_caller, og_deadline_ns))
     if og_extras:
         og_unpack(og_extras)
-    ({given}) = og_decode(og_body)
+    {given}og_decode(og_body)
     return og_encode(await og_entrance({passed}))
 """
+# From here on a deadline means none: it was counted from the other side's clock.
 
 
 def remote_client(model: ServiceModel, peers: Peers) -> Any:
@@ -92,36 +99,27 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
         return _stream_entrance(model, operation, crossing, peers)
     limit = operation.options.timeout_seconds
 
-    async def within(
-        caller: Frame | None, entrance: Callable[..., Any], /, **arguments: Any
-    ) -> Any:
-        try:
-            with Deadline(limit or DEFAULT_SECONDS, f"`{operation.shown}`"):
-                return await entrance(**arguments)
-        except CallError as error:
-            if caller is None:
-                note_refusal(error)
-            raise
-
-    def too_late() -> CallError:
-        return late(f"`{operation.shown}`, which was not begun,")
+    async def within(entrance: Callable[..., Any], /, **arguments: Any) -> Any:
+        with Deadline(limit or DEFAULT_SECONDS, f"`{operation.shown}`"):
+            return await entrance(**arguments)
 
     names: dict[str, Any] = {
         "og_ask": peers.ask,
         "og_Call": Call,
         "og_decode": crossing.result.decode,
         "og_encode": crossing.arguments.encode,
+        "og_Exception": Exception,
         "og_extras": packed_baggage,
         "og_get": current.get,
+        "og_note": note_at_edge,
         "og_now": monotonic_ns,
-        "og_too_late": too_late,
+        "og_too_late": partial(_too_late, operation),
         "og_within": within,
     }
     given = [each.name for each in operation.parameters]
     source = _CALL.format(
-        name=operation.name,
         parameters=parameters_of(operation, names),
-        or_later=f" or og_now() + {int(limit * 1e9)} < og_caller.deadline_ns" if limit else "",
+        is_far=far_for(operation),
         passed=", ".join(f"{name}={name}" for name in given),
         given="".join(f"{name}, " for name in given),
         shown=operation.shown,
@@ -129,29 +127,54 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
         is_idempotent=operation.options.idempotent,
     )
     exec(compile(source, f"<remote path of {operation.shown}>", "exec"), names)
-    return names[operation.name]
+    return names["og_entrance"]
+
+
+def _too_late(operation: Operation, caller: Frame) -> CallError:
+    error = late(f"`{operation.shown}`, which was not begun,")
+    note_at_edge(caller, error)
+    return error
 
 
 def _stream_entrance(
     model: ServiceModel, operation: Operation, crossing: Crossing, peers: Peers
 ) -> Callable[..., Any]:
     signature = SignatureOf(operation)
+    limit = operation.options.timeout_seconds
 
     async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
         body = crossing.arguments.encode(tuple(signature.bound(args, kwargs).values()))
         caller = current.get() or Frame(EDGE, NEVER_NS)
-        left_ns = caller.deadline_ns - monotonic_ns()
-        if left_ns <= 0:
-            raise late(f"`{operation.shown}`, which was not begun,")
+        begun_ns, until_ns = monotonic_ns(), caller.deadline_ns
+        if begun_ns >= until_ns:
+            raise _too_late(operation, caller)
+        if limit is not None:
+            until_ns = min(until_ns, begun_ns + int(limit * 1e9))
+        left_ns = NEVER_NS if until_ns >= NEVER_NS else until_ns - begun_ns
         call = Call(operation.shown, caller.operation, left_ns, body, packed_baggage())
         items = peers.stream(model.name, call)
         try:
-            async for item in items:
+            # The connection watches over the time of the others.
+            if (item := await _first(items, until_ns, operation)) is not None:
                 yield crossing.result.decode(item)
+                async for each in items:
+                    yield crossing.result.decode(each)
+        except Exception as error:
+            note_at_edge(caller, error)
+            raise
         finally:
             await items.aclose()
 
     return stream
+
+
+async def _first(items: AsyncGenerator[bytes], until_ns: int, operation: Operation) -> bytes | None:
+    """The body of the first item, None where there is none; not later than the stream may last."""
+    if until_ns >= NEVER_NS:
+        return await anext(items, None)
+    left_seconds = (until_ns - monotonic_ns()) / 1e9
+    with Deadline(max(0, left_seconds), f"`{operation.shown}`"):
+        return await anext(items, None)
 
 
 class OperationAnswerer:
@@ -181,20 +204,17 @@ class OperationAnswerer:
         }
         given = [each.name for each in self._operation.parameters]
         source = _ANSWER.format(
-            name=self._operation.name,
-            given="".join(f"{name}, " for name in given) or "_, ",
+            given=f"({''.join(f'{name}, ' for name in given)}) = " if given else "",
             passed=", ".join(f"{name}={name}" for name in given),
         )
-        if not given:
-            source = source.replace("(_, ) = og_decode", "og_decode")
         exec(compile(source, f"<answers of {self.shown}>", "exec"), names)
-        return names[self._operation.name]
+        return names["og_answer"]
 
     async def stream(
         self, caller: str, deadline_ns: int, extras: Mapping[str, bytes], body: bytes
     ) -> AsyncGenerator[bytes]:
         """The bodies of the items."""
-        current.set(Frame(caller, deadline_ns))
+        current.set(Frame(caller, NEVER_NS if deadline_ns >= LONG_NS else deadline_ns))
         unpack_baggage(extras)
         values = self._crossing.arguments.decode(body)
         names = [each.name for each in self._operation.parameters]

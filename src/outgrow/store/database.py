@@ -9,7 +9,7 @@ from outgrow.errors import DatabaseUnreachableError
 from outgrow.store.address import address_of, url_of_service
 from outgrow.store.limits import Limits
 from outgrow.store.migrations import upgrade
-from outgrow.store.options import CONNECTIONS_MAX
+from outgrow.store.options import CONNECTIONS_MAX, DatabaseOptions
 from outgrow.store.turns import place_of_caller
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from outgrow.store.address import Address
-    from outgrow.store.options import DatabaseOptions
     from outgrow.store.postgres import PostgresStore
     from outgrow.store.sqlite import SqliteStore
 
@@ -80,13 +79,14 @@ class Database:
 
     @classmethod
     def of_service(
-        cls, service: str, options: DatabaseOptions, environment: Mapping[str, str]
+        cls, service: str, options: DatabaseOptions | None, environment: Mapping[str, str]
     ) -> Self:
         """The database of a service, not yet started.
 
         It is where the variable `SERVICE_DATABASE_URL` says, else where the options do, else where
         `DATABASE_URL` says, else in the file `.outgrow/SERVICE.db`.
         """
+        options = options or DatabaseOptions()
         url, variable = url_of_service(service, options.url, environment)
         return cls(
             url,

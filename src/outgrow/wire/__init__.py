@@ -9,12 +9,14 @@ from outgrow.wire.codec import ArgumentsCodec, Codec
 from outgrow.wire.deadline import (
     DEFAULT_SECONDS,
     EDGE,
+    LONG_NS,
     NEVER_NS,
     Deadline,
     Frame,
     current,
     deadline,
     late,
+    on_missed,
     remaining_seconds,
 )
 from outgrow.wire.faults import Fault, crossed_error, error_of, fault_of
@@ -24,6 +26,7 @@ __all__ = [
     "DEFAULT_SECONDS",
     "DESCRIPTORS_MAX",
     "EDGE",
+    "LONG_NS",
     "NEVER_NS",
     "Answerer",
     "AnsweringConnection",
@@ -51,6 +54,7 @@ __all__ = [
     "late",
     "listen",
     "meeting_of",
+    "on_missed",
     "packed_baggage",
     "remaining_seconds",
     "unpack_baggage",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from outgrow.errors import UnavailableError
+from outgrow.errors import OverloadedError, UnavailableError, ValueMismatchError
 from outgrow.wire.calling import WINDOW_BYTES, too_large
 from outgrow.wire.connection import Connection
 from outgrow.wire.deadline import EDGE, late
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CALLS_MAX = 10_000
 SWEEP_SECONDS = 0.1
+RETRY_AFTER_SECONDS = 1.0
 ITEMS_AT_ONCE_MAX = 64
 _encode = msgspec.msgpack.Encoder().encode
 _NO_EXTRAS: dict[str, bytes] = {}
@@ -112,8 +113,9 @@ class AnsweringConnection(Connection):
         self._version = version
         self._callers = [EDGE]
         self._running: dict[int, _Running] = {}
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: dict[int, asyncio.Task[None]] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self._is_leaving = False
 
     @property
     def in_flight(self) -> int:
@@ -122,8 +124,21 @@ class AnsweringConnection(Connection):
 
     def leave(self) -> None:
         """Tell the caller to make no new calls here; it closes when it has all answers."""
+        self._is_leaving = True
         if self.is_open and self._has_shaken_hands:
             self.send(frame(LEAVING, 0))
+
+    def pause_writing(self) -> None:
+        """Take no more calls either: who does not read answers could have any number made."""
+        super().pause_writing()
+        if self.is_open and self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Send on, and take calls."""
+        if self.is_open and self._transport is not None:
+            self._transport.resume_reading()
+        super().resume_writing()
 
     def _hello_came(self, body: bytes) -> None:
         hello = read_hello(body)
@@ -135,6 +150,8 @@ class AnsweringConnection(Connection):
         names = [each.shown for each in self._answerers]
         mine = Hello(MAGIC, [PROTOCOL], names, self._version, self._own_bytes_max, self._name)
         self.send(hello_frame(mine))
+        if self._is_leaving:
+            self.send(frame(LEAVING, 0))
 
     def _came(self, one: WireFrame) -> None:
         if one.kind == CALL:
@@ -144,15 +161,18 @@ class AnsweringConnection(Connection):
         elif one.kind == CREDIT:
             self._credit(one)
         else:
-            raise FrameError(f"a frame of kind {one.kind} came from the side that calls")
+            self._other_came(one, "the side that calls")
 
     def _begin(self, one: WireFrame) -> None:
         if one.operation >= len(self._answerers) or one.caller >= len(self._callers):
             raise FrameError("a call of an operation that is not here")
-        if one.call in self._running or self.in_flight >= CALLS_MAX:
-            raise FrameError("a call has a number in use, or is one too many")
-        deadline_ns = monotonic_ns() + one.number
+        if one.call in self._running or one.call in self._ending:
+            raise FrameError("a call has the number of one that is under way")
         answerer = self._answerers[one.operation]
+        if len(self._running) + len(self._ending) >= CALLS_MAX:
+            self._send_fault(one.call, answerer, _too_many())
+            return
+        deadline_ns = monotonic_ns() + one.number
         work = self._streamed if answerer.is_stream else self._answered
         task = self._loop.create_task(
             work(answerer, one, self._callers[one.caller], deadline_ns),
@@ -167,6 +187,8 @@ class AnsweringConnection(Connection):
     ) -> None:
         call = one.call
         try:
+            if self._room is not None:
+                await self.room()
             extras, body = _parts(one)
             body = await answerer.answer(caller, deadline_ns, extras, body)
             self._check_size(answerer, body)
@@ -205,7 +227,9 @@ class AnsweringConnection(Connection):
                 running.more = self._loop.create_future()
                 await running.more
             await self.room()
-            running.credit_bytes -= len(body)
+            if self._running.get(call) is not running:
+                return  # nobody reads it, whatever it makes of being cancelled
+            running.credit_bytes -= HEAD.size + len(body)
             self.send(HEAD.pack(len(body), ITEM, 0, 0, 0, call, 0) + body)
             count += 1
             if count % ITEMS_AT_ONCE_MAX == 0:
@@ -234,14 +258,25 @@ class AnsweringConnection(Connection):
             error = UnavailableError(f"`{answerer.shown}` was cancelled where it ran")
         if not isinstance(error, Exception):
             raise error
-        self.send(frame(FAULT, call, _encode(fault_of(error))))
+        self._send_fault(call, answerer, error)
+
+    def _send_fault(self, call: int, answerer: Answerer, error: Exception) -> None:
+        kind = f"the {type(error).__name__} of `{answerer.shown}`"
+        try:
+            body = _encode(fault_of(error, is_traced=True))
+        except (TypeError, ValueError, RecursionError) as problem:
+            error = ValueMismatchError(f"{kind} cannot cross: {problem}")
+            body = _encode(fault_of(error))
+        if len(body) > self.body_bytes_max:
+            body = _encode(fault_of(too_large(kind, body, self.body_bytes_max)))
+        self.send(frame(FAULT, call, body))
 
     def _cut_short(self, call: int) -> _Running | None:
         """Stop a call that nobody waits for."""
         running = self._running.pop(call, None)
         if running is not None and not running.task.done():
-            self._ending.add(running.task)
-            running.task.add_done_callback(self._ending.discard)
+            self._ending[call] = running.task
+            running.task.add_done_callback(lambda _: self._ending.pop(call))
             running.task.cancel()
         return running
 
@@ -253,7 +288,7 @@ class AnsweringConnection(Connection):
             if now >= running.deadline_ns:
                 self._cut_short(call)
                 error = late(f"`{running.answerer.shown}`")
-                self.send(frame(FAULT, call, _encode(fault_of(error))))
+                self._send_fault(call, running.answerer, error)
         if self._running:
             self._sweep_timer = self._loop.call_later(SWEEP_SECONDS, self._sweep)
 
@@ -262,6 +297,12 @@ class AnsweringConnection(Connection):
             self._cut_short(call)
         if self._sweep_timer is not None:
             self._sweep_timer.cancel()
+
+
+def _too_many() -> OverloadedError:
+    return OverloadedError(
+        f"a connection has {CALLS_MAX:,} calls under way", retry_after_seconds=RETRY_AFTER_SECONDS
+    )
 
 
 def _parts(one: WireFrame) -> tuple[Mapping[str, bytes], bytes]:

@@ -44,8 +44,9 @@ class Baggage(Generic[T]):
         _declared[name] = self
 
     def get(self) -> T | None:
-        """Its value here; None where nobody set it."""
-        return self.variable.get()
+        """Its value here, None where nobody set it; a copy where it could be changed."""
+        value = self.variable.get()
+        return None if value is None else self.codec.crossed(value)
 
     @contextmanager
     def set(self, value: T) -> Generator[None]:

@@ -8,10 +8,11 @@ others do is left out for a while. Nothing stands between caller and callee.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from outgrow.errors import UnavailableError
+from outgrow.errors import AddressError, UnavailableError
 from outgrow.wire.calling import Call, CallingConnection, CallLostError
 from outgrow.wire.deadline import late
 from outgrow.wire.sockets import connect
@@ -30,6 +31,7 @@ LEFT_OUT_SECONDS_MIN = 1.0
 LEFT_OUT_SECONDS_MAX = 30.0
 RETRY_RATIO = 0.1
 RETRIES_SAVED_MAX = 10.0
+EARLY_NS = 2_000_000
 
 
 class RetryBudget:
@@ -107,6 +109,7 @@ class Peers:
         self._random = dice.random
         self._certificates = certificates
         self._peers: dict[Meeting, Peer] = {}
+        self._kept: set[Peer] = set()
         self._directory: dict[str, list[Peer]] = {}
         self._usable: dict[str, list[Peer]] = {}
         self._budgets: dict[str, RetryBudget] = {}
@@ -124,6 +127,8 @@ class Peers:
             if meeting not in self._peers:
                 peer = self._peers[meeting] = Peer(meeting)
                 peer.keeper = asyncio.get_running_loop().create_task(self._keep(peer))
+                peer.keeper.add_done_callback(partial(self._let_go, peer))
+                self._kept.add(peer)
         self._directory = {
             service: [self._peers[each] for each in meetings]
             for service, meetings in directory.items()
@@ -132,14 +137,11 @@ class Peers:
 
     async def close(self) -> None:
         """Close all connections; calls under way are lost."""
-        peers = [*self._peers.values()]
         self.update({})
-        for peer in peers:
+        keepers = [peer.keeper for peer in self._kept if peer.keeper is not None]
+        for peer in self._kept:
             if peer.connection is not None:
                 peer.connection.close()
-            if peer.keeper is not None:
-                peer.keeper.cancel()
-        keepers = [peer.keeper for peer in peers if peer.keeper is not None]
         await asyncio.gather(*keepers, return_exceptions=True)
 
     # Calls.
@@ -152,8 +154,7 @@ class Peers:
             DeadlineExceededError: Nobody could be reached in time.
             Exception: What the operation raised.
         """
-        budget = self._budgets.setdefault(service, RetryBudget())
-        budget.earn()
+        budget = self._budget(service)
         deadline_ns = monotonic_ns() + call.left_ns
         while True:
             peer = self._choose(service) or await self._reached(service, call, deadline_ns)
@@ -166,7 +167,7 @@ class Peers:
                     raise unavailable(call, lost) from None
                 call = _again(call, deadline_ns)
             except asyncio.CancelledError:
-                if monotonic_ns() >= deadline_ns:
+                if monotonic_ns() >= deadline_ns - EARLY_NS:
                     self._missed(peer)
                 raise
             except Exception:
@@ -183,6 +184,7 @@ class Peers:
             UnavailableError: Nobody answered, or the rest will not come.
             Exception: What the operation raised.
         """
+        budget = self._budget(service)
         deadline_ns = monotonic_ns() + call.left_ns
         while True:
             peer = self._choose(service) or await self._reached(service, call, deadline_ns)
@@ -192,13 +194,21 @@ class Peers:
                 async for body in items:
                     yield body
             except CallLostError as lost:
-                if lost.may_have_run:
+                if lost.may_have_run or not budget.spend():
                     raise unavailable(call, lost) from None
                 call = _again(call, deadline_ns)
             else:
                 return
             finally:
                 await items.aclose()
+
+    def _budget(self, service: str) -> RetryBudget:
+        """What is left for retries, with this call's share."""
+        budget = self._budgets.get(service)
+        if budget is None:
+            budget = self._budgets[service] = RetryBudget()
+        budget.earn()
+        return budget
 
     def _choose(self, service: str) -> Peer | None:
         usable = self._usable.get(service)
@@ -216,18 +226,14 @@ class Peers:
         """Some process that takes calls; waits for one that is on its way."""
         until_ns = min(deadline_ns, monotonic_ns() + int(REACH_SECONDS_MAX * 1e9))
         while (peer := self._choose(service)) is None:
-            known = self._directory.get(service)
-            if not known:
-                raise UnavailableError(
-                    f"`{call.operation}` cannot be called: `{service}` runs nowhere",
-                    hint="`outgrow status` shows what runs",
-                    may_have_run=False,
-                )
             left_seconds = (until_ns - monotonic_ns()) / 1e9
             if left_seconds <= 0:
                 if until_ns == deadline_ns:
                     raise late(f"`{call.operation}`, which could not be sent,")
-                why = "; ".join(f"{each.meeting}: {each.why}" for each in known[:3])
+                # A worker that was not told yet is told soon, so it runs nowhere only by now.
+                known = self._directory.get(service, [])
+                where = "; ".join(f"{each.meeting}: {each.why}" for each in known[:3])
+                why = where or f"`{service}` runs nowhere"
                 raise UnavailableError(
                     f"`{call.operation}` cannot be called: {why}",
                     hint="`outgrow status` shows what runs",
@@ -277,12 +283,9 @@ class Peers:
         delay = AGAIN_SECONDS_MIN
         while self._peers.get(peer.meeting) is peer:
             try:
-                connection = await connect(
-                    peer.meeting, lambda: self._make(self._changed), self._certificates
-                )
-                await connection.ready
-            except (OSError, CallLostError) as problem:
-                peer.why = str(problem)
+                connection = await self._connected(peer.meeting)
+            except (OSError, ValueError, AddressError, CallLostError) as problem:
+                peer.why = self._why(peer.meeting, problem)
                 await asyncio.sleep(delay * (0.5 + self._random()))
                 delay = min(delay * 2, AGAIN_SECONDS_MAX)
                 continue
@@ -293,13 +296,34 @@ class Peers:
             peer.connection = None
             peer.why = "the connection was lost"
             self._changed()
-            await asyncio.sleep(delay)
+            if self._peers.get(peer.meeting) is peer:
+                await asyncio.sleep(delay)
+
+    def _why(self, meeting: Meeting, problem: Exception) -> str:
+        if isinstance(problem, AddressError):
+            return problem.text
+        if isinstance(problem, CallLostError) and meeting.kind == "tcp" and self._certificates:
+            # All that comes of a certificate that is refused is the end of the connection.
+            return f"{problem}; does it believe {self._certificates.own}?"
+        return str(problem)
+
+    async def _connected(self, meeting: Meeting) -> CallingConnection:
+        connection = await connect(meeting, lambda: self._make(self._changed), self._certificates)
+        try:
+            await connection.ready
+        except BaseException:
+            connection.close()  # nobody else knows of it
+            raise
+        return connection
 
     def _forget(self, peer: Peer) -> None:
-        if peer.keeper is not None and peer.connection is None:
-            peer.keeper.cancel()
-        elif peer.connection is not None:
+        if peer.connection is not None:
             peer.connection.retire()
+        elif peer.keeper is not None:
+            peer.keeper.cancel()
+
+    def _let_go(self, peer: Peer, _keeper: object) -> None:
+        self._kept.discard(peer)
 
 
 def unavailable(call: Call, lost: CallLostError) -> UnavailableError:

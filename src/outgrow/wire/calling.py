@@ -11,6 +11,7 @@ import msgspec
 
 from outgrow.errors import ValueMismatchError
 from outgrow.wire.connection import Connection
+from outgrow.wire.deadline import LONG_NS, late
 from outgrow.wire.faults import Fault, error_of
 from outgrow.wire.frames import (
     BODY_BYTES_MAX,
@@ -18,9 +19,11 @@ from outgrow.wire.frames import (
     CREDIT,
     END,
     FAULT,
+    HEAD,
     ITEM,
     LEAVING,
     MAGIC,
+    NONSENSE,
     PROTOCOL,
     RESULT,
     FrameError,
@@ -104,6 +107,7 @@ class CallingConnection(Connection):
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._streams: dict[int, _Incoming] = {}
         self._kept: set[int] = set()
+        self._waiting = 0
         self._why = "no connection"
         self.peer: Hello | None = None
         self.is_leaving = False
@@ -117,8 +121,8 @@ class CallingConnection(Connection):
 
     @property
     def in_flight(self) -> int:
-        """Calls and streams that have not ended."""
-        return len(self._answers) + len(self._streams)
+        """Calls and streams that have not ended, or wait to be sent."""
+        return len(self._answers) + len(self._streams) + self._waiting
 
     @property
     def is_usable(self) -> bool:
@@ -156,24 +160,40 @@ class CallingConnection(Connection):
         """
         number = await self._begin(call)
         incoming = self._streams[number] = _Incoming(self._loop)
+        timer = None
+        if call.left_ns < LONG_NS:
+            error = late(f"`{call.operation}`")
+            timer = self._loop.call_later(call.left_ns / 1e9, incoming.end, error)
         taken = 0
         try:
             while (body := await incoming.next()) is not None:
                 yield body
-                taken += len(body)
+                taken += HEAD.size + len(body)
                 if taken >= WINDOW_BYTES // 2 and not incoming.has_ended:
                     self.send(frame(CREDIT, number, number=taken))
+                    incoming.owed_bytes -= taken
                     taken = 0
         finally:
+            if timer is not None:
+                timer.cancel()
             if self._streams.pop(number, None) is not None:
                 self._cancel(number)
 
     async def _begin(self, call: Call) -> int:
         if self._room is not None:
-            await self.room()
+            self._waiting += 1
+            try:
+                await self.room()
+            except asyncio.CancelledError:
+                self._waiting -= 1
+                self._close_if_done()
+                raise
+            self._waiting -= 1
         operation = self._numbers.get(call.operation)
-        if not self.is_open or operation is None:
+        if not self.is_open:
             raise self._lost_call(self._why, may_have_run=False)
+        if operation is None:
+            raise self._lost_call("it has another version of the service", may_have_run=False)
         if len(call.body) > self.body_bytes_max:
             raise too_large(f"the arguments of `{call.operation}`", call.body, self.body_bytes_max)
         self._count += 1
@@ -182,8 +202,12 @@ class CallingConnection(Connection):
             self._count += 1
             number = self._count % _CALLS_MAX
         caller = self._callers.get(call.caller, 0)
+        sent = call_frame(operation, caller, number, call.left_ns, call.body, call.extras)
+        if len(sent) - HEAD.size > self.body_bytes_max:
+            what = f"the arguments of `{call.operation}`, with its baggage,"
+            raise too_large(what, sent, self.body_bytes_max)
         self._kept.add(number)
-        self.send(call_frame(operation, caller, number, call.left_ns, call.body, call.extras))
+        self.send(sent)
         return number
 
     def _cancel(self, number: int) -> None:
@@ -234,7 +258,7 @@ class CallingConnection(Connection):
             self.is_leaving = True
             self._changed()
         else:
-            raise FrameError(f"a frame of kind {kind} came from the side that answers")
+            self._other_came(one, "the side that answers")
         if self.is_leaving:
             self._close_if_done()
 
@@ -278,8 +302,12 @@ class _Incoming:
         self._awaited: asyncio.Future[None] | None = None
         self._error: Exception | None = None
         self.has_ended = False
+        self.owed_bytes = 0  # of credit, for what came
 
     def add(self, body: bytes) -> None:
+        if self.owed_bytes >= WINDOW_BYTES:
+            raise FrameError("a stream sent more than it had credit for")
+        self.owed_bytes += HEAD.size + len(body)
         self._bodies.append(body)
         self._wake()
 
@@ -314,5 +342,5 @@ def too_large(what: str, body: bytes, bytes_max: int) -> ValueMismatchError:
 def _fault(body: bytes) -> Exception:
     try:
         return error_of(_read_fault(body))
-    except msgspec.MsgspecError as problem:
+    except NONSENSE as problem:
         raise FrameError(f"an exception makes no sense: {problem}") from None

@@ -16,7 +16,9 @@ from outgrow.wire.frames import (
 )
 
 HANDSHAKE_SECONDS_MAX = 5.0
+CLOSE_SECONDS_MAX = 5.0
 OUT_BYTES_MAX = 256 * 1024
+_WHY_BYTES_MAX = 1000
 
 
 class Connection(asyncio.Protocol):
@@ -33,16 +35,22 @@ class Connection(asyncio.Protocol):
     def __init__(self, body_bytes_max: int) -> None:
         self._loop = asyncio.get_running_loop()
         self._own_bytes_max = body_bytes_max
-        self._reader = FrameReader(min(HELLO_BYTES_MAX, body_bytes_max))
+        self._reader = FrameReader(HELLO_BYTES_MAX)
         self._transport: asyncio.Transport | None = None
         self._out: list[bytes] = []
+        self._out_bytes = 0
         self._is_flush_due = False
         self._room: asyncio.Future[None] | None = None
         self._has_shaken_hands = False
-        self._hurry: asyncio.TimerHandle | None = None
+        self._hurry: asyncio.TimerHandle | None = None  # the other side's, to say hello or to go
         self._lost: asyncio.Future[None] = self._loop.create_future()
         self.body_bytes_max = body_bytes_max
         self.is_open = False
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was open once, and is no more."""
+        return self._lost.done()
 
     # For those who make it.
 
@@ -68,6 +76,8 @@ class Connection(asyncio.Protocol):
         """Take what came."""
         try:
             for one in self._reader.read(data):
+                if not self.is_open:
+                    return
                 if self._has_shaken_hands:
                     self._came(one)
                 else:
@@ -76,23 +86,27 @@ class Connection(asyncio.Protocol):
             self._break_off(str(problem))
 
     def _first_came(self, one: WireFrame) -> None:
-        if one.kind == REFUSED:
-            self._end(one.body.decode(errors="replace"))
-            return
         if one.kind != HELLO:
-            raise FrameError("a frame came before the first words")
+            self._other_came(one, "the other side before its first words")
+            return
         self._hello_came(one.body)
         self._has_shaken_hands = True
         self._reader.body_bytes_max = self._own_bytes_max
         if self._hurry is not None:
             self._hurry.cancel()
 
+    def _other_came(self, one: WireFrame, who: str) -> None:
+        """Take a frame that either side may send at any time."""
+        if one.kind != REFUSED:
+            raise FrameError(f"a frame of kind {one.kind} came from {who}")
+        self._end(one.body[:_WHY_BYTES_MAX].decode(errors="replace"))
+
     def _too_slow(self) -> None:
         self._break_off(f"the other side said nothing for {HANDSHAKE_SECONDS_MAX:g} s")
 
     def pause_writing(self) -> None:
         """Keep what is sent: the other side does not read."""
-        if self._room is None:
+        if self._room is None and self.is_open:
             self._room = self._loop.create_future()
 
     def resume_writing(self) -> None:
@@ -105,23 +119,29 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything."""
         self._end(str(exc) if exc else "the other side closed the connection")
+        if self._hurry is not None:
+            self._hurry.cancel()
         if not self._lost.done():
             self._lost.set_result(None)
 
     # Sending.
 
     def send(self, encoded: bytes) -> None:
-        """Have a frame leave at the end of this turn of the loop."""
+        """Have a frame leave at the end of this turn of the loop, or now if there is much."""
         self._out.append(encoded)
+        self._out_bytes += len(encoded)
         if not self._is_flush_due:
             self._is_flush_due = True
             self._loop.call_soon(self._flush)
+        if self._out_bytes > OUT_BYTES_MAX:
+            self._flush()
 
     def _flush(self) -> None:
         self._is_flush_due = False
         if self._room is None and self._out and self._transport is not None:
             encoded = self._out[0] if len(self._out) == 1 else b"".join(self._out)
             self._out.clear()
+            self._out_bytes = 0
             self._handed_over()
             self._transport.write(encoded)
 
@@ -153,6 +173,8 @@ class Connection(asyncio.Protocol):
             self._room = None
         self._out.clear()
         if self._transport is not None:
+            # Who does not read what is still to be sent must not keep the socket open.
+            self._hurry = self._loop.call_later(CLOSE_SECONDS_MAX, self._transport.abort)
             self._transport.close()
         self._ended(why)
 

@@ -16,10 +16,13 @@ import msgspec
 from outgrow.errors import DeadlineExceededError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
 DEFAULT_SECONDS = 10.0
+SECONDS_MAX = 1e9
 NEVER_NS = 1 << 62
+LONG_NS = NEVER_NS // 2  # from here on it is no deadline, whatever the other side's clock
 EDGE = "edge"
 
 
@@ -36,6 +39,12 @@ class Frame(msgspec.Struct, gc=False):
 
 
 current: ContextVar[Frame | None] = ContextVar("outgrow_frame", default=None)
+_tell_missed: list[Callable[[DeadlineExceededError], None]] = []
+
+
+def on_missed(tell: Callable[[DeadlineExceededError], None]) -> None:
+    """Have missed deadlines told of that were set outside of all operations."""
+    _tell_missed[:] = [tell]
 
 
 class Deadline:
@@ -92,7 +101,14 @@ class Deadline:
         if self._is_up and self._task is not None:
             cancels = self._task.uncancel()
             if cancels <= self._cancels_before and isinstance(error, asyncio.CancelledError):
-                raise late(self._what, self._seconds) from error
+                raise self._missed() from error
+
+    def _missed(self) -> DeadlineExceededError:
+        problem = late(self._what, self._seconds)
+        if self._before is None or self._before.operation == EDGE:
+            for tell in _tell_missed:
+                tell(problem)
+        return problem
 
 
 def deadline(seconds: float) -> Deadline:
@@ -102,16 +118,24 @@ def deadline(seconds: float) -> Deadline:
     of 10 seconds.
 
     Args:
-        seconds: From now; more than 0.
+        seconds: From now; more than 0, and finite.
+
+    Raises:
+        ValueError: It is not.
     """
     if not seconds > 0:
         raise ValueError(f"a deadline of {seconds} s is over before it begins")
+    if seconds > SECONDS_MAX:
+        raise ValueError(
+            f"a deadline of {seconds} s never comes; the longest is {SECONDS_MAX:g} s, and without "
+            f"any each call has {DEFAULT_SECONDS:g} s"
+        )
     return Deadline(seconds)
 
 
 def late(what: str, seconds: float | None = None) -> DeadlineExceededError:
     """The error for an answer that comes too late."""
-    limit = f" of {seconds:g} s" if seconds is not None else ""
+    limit = f" of {round(seconds, 3) or seconds:g} s" if seconds is not None else ""
     return DeadlineExceededError(f"{what or 'a block'} missed its deadline{limit}")
 
 

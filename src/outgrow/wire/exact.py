@@ -121,7 +121,7 @@ class ExactTest:
         return self._scalar(kind, value) or self._record(kind, value, depth)
 
     def _scalar(self, kind: type, value: str) -> str | None:
-        exact = f"type({value}) is {self._named(kind)}"
+        exact = self._exact(kind, value)
         if kind is NoneType:
             return f"{value} is None"
         if kind is int:
@@ -141,7 +141,8 @@ class ExactTest:
     def _literal(self, allowed: tuple[Any, ...], value: str) -> str:
         pairs: set[tuple[Any, Any]] = {(type(each), each) for each in allowed}
         kinds = self._named((str, int, bool, bytes, NoneType))
-        return f"(type({value}) in {kinds} and (type({value}), {value}) in {self._named(pairs)})"
+        its = f"{self._named(type)}({value})"
+        return f"({its} in {kinds} and ({its}, {value}) in {self._named(pairs)})"
 
     def _either(self, kinds: tuple[Any, ...], value: str, depth: int) -> str | None:
         tests = [test for kind in kinds if (test := self.expression(kind, value, depth))]
@@ -151,7 +152,7 @@ class ExactTest:
     def _collection(
         self, origin: type, kinds: tuple[Any, ...], value: str, depth: int
     ) -> str | None:
-        exact = f"type({value}) is {self._named(origin)}"
+        exact = self._exact(origin, value)
         if origin is frozenset or (len(kinds) == 2 and kinds[1] is ...):
             each = f"{self._prefix}each{depth}"
             test = self.expression(kinds[0], each, depth + 1) if kinds else None
@@ -165,12 +166,16 @@ class ExactTest:
     def _record(self, kind: type, value: str, depth: int) -> str | None:
         if not (_is_record(kind) and is_frozen(kind)):
             return None
-        exact = f"type({value}) is {self._named(kind)}"
+        exact = self._exact(kind, value)
         fields = field_types(kind)
         tests = [
             self.expression(each, f"{value}.{name}", depth + 1) for name, each in fields.items()
         ]
         return self._all([exact], tests)
+
+    def _exact(self, kind: type, value: str) -> str:
+        # By a name of its own: a parameter may be called `type`.
+        return f"{self._named(type)}({value}) is {self._named(kind)}"
 
     def _all(self, first: list[str], tests: list[str | None]) -> str | None:
         if None in tests:

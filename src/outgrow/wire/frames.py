@@ -8,7 +8,7 @@ an item the value. Between machines as between processes, the same frames.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PROTOCOL: Final = 1
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+BODY_BYTES_MIN: Final = 1024
 HELLO_BYTES_MAX: Final = 1024 * 1024
 MAGIC: Final = "outgrow"
 
@@ -37,9 +38,13 @@ _KINDS: Final = frozenset(range(HELLO, REFUSED + 1))
 # nanoseconds left for a CALL, the bytes for a CREDIT.
 HEAD: Final = struct.Struct("<IBBHHIQ")
 HAS_EXTRAS: Final = 1
+_OPERATIONS_MAX: Final = 2**16 - 1
 _SIZE: Final = struct.Struct("<I")
 _NUMBER_MAX: Final = 2**64 - 1
 _encode = msgspec.msgpack.Encoder().encode
+
+# What a decoder raises where somebody else chose the bytes.
+NONSENSE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 
 class FrameError(Exception):
@@ -76,15 +81,15 @@ class Hello(msgspec.Struct, frozen=True):
         protocols: What it speaks, from the caller; what shall be spoken, from the callee.
         version: Of the app that runs there.
         operations: The operations that it calls or, from the callee, that it answers.
-        body_bytes_max: The largest body that it takes.
+        body_bytes_max: The largest body that it takes; large enough for any error of ours.
         name: Of the process, for people.
     """
 
     magic: str
     protocols: list[int]
-    operations: list[str]
+    operations: Annotated[list[str], msgspec.Meta(max_length=_OPERATIONS_MAX)]
     version: int = 0
-    body_bytes_max: int = BODY_BYTES_MAX
+    body_bytes_max: Annotated[int, msgspec.Meta(ge=BODY_BYTES_MIN, lt=2**32)] = BODY_BYTES_MAX
     name: str = ""
 
 
@@ -104,7 +109,7 @@ def read_hello(body: bytes) -> Hello:
     """
     try:
         hello = _hello.decode(body)
-    except msgspec.MsgspecError as problem:
+    except NONSENSE as problem:
         raise FrameError(f"its first words make no sense: {problem}") from None
     if hello.magic != MAGIC:
         raise FrameError("its first words are not ours")
@@ -152,7 +157,7 @@ def split_extras(body: bytes) -> tuple[dict[str, bytes], bytes]:
         if end > len(body):
             raise FrameError("a call's extras are longer than the call")
         return _extras.decode(body[_SIZE.size : end]), body[end:]
-    except (struct.error, msgspec.MsgspecError) as problem:
+    except (struct.error, *NONSENSE) as problem:
         raise FrameError(f"a call's extras make no sense: {problem}") from None
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from outgrow.errors import AddressError
+from outgrow.wire.connection import HANDSHAKE_SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,14 +127,35 @@ async def connect(
         AddressError: The address may not be used so.
         OSError: Nobody listens.
     """
-    loop = asyncio.get_running_loop()
     context = _context(meeting, certificates, "caller")
+    made: list[C] = []
+
+    def begun() -> C:
+        made.append(make())
+        return made[-1]
+
+    try:
+        return await _connected(meeting, begun, context)
+    except BaseException:
+        for each in made:  # uvloop tells a connection nothing when its maker is cancelled
+            each.close()
+        raise
+
+
+async def _connected(meeting: Meeting, make: Callable[[], C], context: ssl.SSLContext | None) -> C:
+    loop = asyncio.get_running_loop()
     if meeting.kind == "unix":
         _, made = await loop.create_unix_connection(make, meeting.path)
         return made
-    name = meeting.host if context is not None else None
+    host = meeting.host.strip("[]")
+    name = host if context is not None else None
     _, made = await loop.create_connection(
-        make, meeting.host.strip("[]"), meeting.port, ssl=context, server_hostname=name
+        make,
+        host,
+        meeting.port,
+        ssl=context,
+        server_hostname=name,
+        ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX if context is not None else None,
     )
     return made
 
@@ -154,7 +176,13 @@ async def listen(
     try:
         if meeting.kind == "unix":
             return await loop.create_unix_server(make, sock=_unix_socket(meeting))
-        return await loop.create_server(make, meeting.host.strip("[]"), meeting.port, ssl=context)
+        return await loop.create_server(
+            make,
+            meeting.host.strip("[]"),
+            meeting.port,
+            ssl=context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS_MAX if context is not None else None,
+        )
     except OSError as problem:
         raise AddressError(f"nobody can listen at {meeting}: {problem}") from problem
 

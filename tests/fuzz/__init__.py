@@ -1,0 +1,1 @@
+"""What strangers may send, made by chance: `make fuzz`."""

@@ -1,12 +1,9 @@
 """Placing orders, finding them again, and telling what was sold."""
 
 import asyncio
-import contextvars
 import secrets
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import insert, select
 
@@ -16,7 +13,7 @@ from examples.shop.order_tables import LineRow, OrderRow, Table
 from examples.shop.payments import Payments
 from examples.shop.reports import Sales, sales_since
 from examples.shop.stock import Pieces, Stock
-from outgrow import Clock, Database, database, on_start, operation, service
+from outgrow import Clock, Database, database, on_start, operation, see_through, service
 
 HISTORY_MAX = 50
 EMAIL = r"^[^@\s]+@[^@\s]+$"
@@ -113,7 +110,7 @@ class Orders:
             )
         except BaseException:
             # A step that failed may have been done all the same, so all are undone.
-            await _whatever_happens(self._undo(reference))
+            await see_through(self._undo(reference))
             raise
         return order
 
@@ -194,13 +191,6 @@ class Orders:
             row = await session.scalar(select(OrderRow).where(OrderRow.reference == reference))
             if row is not None:
                 await session.delete(row)
-
-
-async def _whatever_happens(work: Coroutine[Any, Any, None]) -> None:
-    # In a context of its own it has a deadline of its own: the one that ended the order would
-    # refuse every call that is to undo it.
-    task = asyncio.get_running_loop().create_task(work, context=contextvars.Context())
-    await asyncio.shield(task)
 
 
 def _line(product: Product, quantity: int) -> LineRow:

@@ -14,7 +14,7 @@ from outgrow.errors import (
 )
 
 if TYPE_CHECKING:
-    from outgrow.host import Clock, call, client, uses, wait
+    from outgrow.host import Clock, call, client, see_through, uses, wait
     from outgrow.model import App, from_env, on_start, on_stop, operation, provides, service
     from outgrow.store import Database, database
     from outgrow.wire import Baggage, deadline
@@ -43,6 +43,7 @@ __all__ = [
     "on_stop",
     "operation",
     "provides",
+    "see_through",
     "service",
     "uses",
     "wait",
@@ -50,7 +51,7 @@ __all__ = [
 
 # Where each name lives; a room is imported when one of its names is first asked for.
 _ROOMS = {
-    "host": ("Clock", "call", "client", "uses", "wait"),
+    "host": ("Clock", "call", "client", "see_through", "uses", "wait"),
     "model": ("App", "from_env", "on_start", "on_stop", "operation", "provides", "service"),
     "store": ("Database", "database"),
     "wire": ("Baggage", "deadline"),

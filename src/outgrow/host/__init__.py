@@ -24,6 +24,7 @@ from outgrow.host.orders import (
     Started,
     Worn,
 )
+from outgrow.host.seeing import see_through
 from outgrow.host.services import Host, app_of
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ __all__ = [
     "code_of",
     "findings_of",
     "picture_of",
+    "see_through",
     "uses",
     "wait",
 ]

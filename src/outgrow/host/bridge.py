@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import concurrent.futures
-import contextvars
 import inspect
+import os
 import threading
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from outgrow.errors import WrongCallError
+from outgrow.host.errand import Errand
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 T = TypeVar("T")
+END_SECONDS = 10.0
 
 
 class ThreadOperation:
@@ -63,9 +67,11 @@ def wait(answer: Awaitable[T]) -> T:
     """Wait in sync code for the answer of an async call, such as `wait(orders.place("tea", 2))`.
 
     The call runs on the event loop of this process's services, or on one in a thread of its own.
+    The deadline that holds here ends it, and so does Ctrl-C.
 
     Raises:
         WrongCallError: This is an event loop's own thread, which must not stand still.
+        UnavailableError: The event loop stopped.
     """
     if _has_loop():
         if inspect.iscoroutine(answer):
@@ -74,31 +80,7 @@ def wait(answer: Awaitable[T]) -> T:
             "`wait` was called on an event loop's own thread, which would stand still",
             hint="Write `await` instead of `wait` in async code",
         )
-    loop = service_loop()
-    context = contextvars.copy_context()
-    done: concurrent.futures.Future[T] = concurrent.futures.Future()
-    loop.call_soon_threadsafe(_begin, loop, answer, context, done)
-    return done.result()
-
-
-def _begin(
-    loop: asyncio.AbstractEventLoop,
-    answer: Awaitable[Any],
-    context: contextvars.Context,
-    done: concurrent.futures.Future[Any],
-) -> None:
-    async def run() -> Any:
-        return await answer
-
-    def ended(task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
-            done.set_exception(concurrent.futures.CancelledError())
-        elif (problem := task.exception()) is not None:
-            done.set_exception(problem)
-        else:
-            done.set_result(task.result())
-
-    loop.create_task(run(), context=context).add_done_callback(ended)
+    return Errand(service_loop(), answer).wait()
 
 
 def _has_loop() -> bool:
@@ -109,9 +91,41 @@ def _has_loop() -> bool:
     return True
 
 
+# Which loop sync code waits on.
+
 _lock = threading.Lock()
-_own: asyncio.AbstractEventLoop | None = None
+_own: OwnLoop | None = None
 _used: asyncio.AbstractEventLoop | None = None
+_inherited: list[Any] = []
+_of_thread = threading.local()
+
+
+class OwnLoop:
+    """An event loop in a thread of its own, for code that has none that lasts.
+
+    At the end of the process it ends as any loop does that `asyncio.run` began: all tasks are
+    cancelled, services are stopped.
+    """
+
+    def __init__(self) -> None:
+        begun: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._live(begun)), name="outgrow-services", daemon=True
+        )
+        self._thread.start()
+        begun.result()
+
+    async def _live(self, begun: concurrent.futures.Future[None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        begun.set_result(None)
+        await self._end.wait()
+
+    def end(self) -> None:
+        """Let it end, and wait for that; not for ever."""
+        with suppress(RuntimeError):  # it has ended
+            self.loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(END_SECONDS)
 
 
 def use_loop(loop: asyncio.AbstractEventLoop | None) -> None:
@@ -120,19 +134,50 @@ def use_loop(loop: asyncio.AbstractEventLoop | None) -> None:
     _used = loop
 
 
+def use_loop_in_thread(loop: asyncio.AbstractEventLoop) -> None:
+    """Have this thread wait on this loop, which runs the services that it works for."""
+    _of_thread.loop = loop
+
+
 def service_loop() -> asyncio.AbstractEventLoop:
     """The loop that runs this process's services; one in a thread where there is none yet."""
+    for loop in (getattr(_of_thread, "loop", None), _used):
+        if loop is not None and loop.is_running():
+            return loop
+    return own_loop()
+
+
+def own_loop() -> asyncio.AbstractEventLoop:
+    """The loop in a thread of our own, which is begun where it does not run."""
     global _own  # noqa: PLW0603
     with _lock:
-        if _used is not None and _used.is_running():
-            return _used
-        if _own is None or not _own.is_running():
-            _own = asyncio.new_event_loop()
-            ready = threading.Event()
-            _own.call_soon(ready.set)
-            thread = threading.Thread(
-                target=cast("Any", _own.run_forever), name="outgrow-services", daemon=True
-            )
-            thread.start()
-            ready.wait()
-        return _own
+        if _own is None:
+            # Before threads are joined, as what services have open may have threads. The public
+            # `atexit` comes too late for that.
+            at_exit: Any = getattr(threading, "_register_atexit", atexit.register)
+            with suppress(RuntimeError):  # the process is ending already
+                at_exit(_end_own_loop)
+        if _own is None or not _own.loop.is_running():
+            _own = OwnLoop()
+        return _own.loop
+
+
+def is_own(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is the loop in a thread of our own."""
+    return _own is not None and _own.loop is loop
+
+
+def _end_own_loop() -> None:
+    if _own is not None:
+        _own.end()
+
+
+def _forked() -> None:
+    global _lock, _own, _used
+    # Kept, though of no use: were they destroyed here, they would close what the parent still uses.
+    _inherited.append((_own, _used))
+    _lock, _own, _used = threading.Lock(), None, None
+    _of_thread.__dict__.clear()
+
+
+os.register_at_fork(after_in_child=_forked)

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 import uvicorn
 from uvicorn.lifespan.on import LifespanOn
 
-from outgrow.errors import SettingValueError, StartupFailedError
+from outgrow.errors import ServiceError, SettingValueError, StartupFailedError
 from outgrow.host.app import LoadedApp, as_asgi
 from outgrow.host.house import hosts_services, start_services, stop_services
 from outgrow.host.places import lines_in, waiting_line
@@ -27,7 +27,7 @@ from outgrow.telemetry import CallCounter, CountedWebSockets
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
     from outgrow.model import Settings
 
@@ -41,12 +41,25 @@ _logger = logging.getLogger("uvicorn.error")
 class Edge:
     """Serves one app on sockets that come and go.
 
+    Args:
+        loaded: The app.
+        settings: How to serve it.
+        start: Starts the services that run here; all that the app asks for where None.
+        has_app: Whether the app runs here, besides services.
+
     Attributes:
         state: What all connections share, the counted calls among it.
         ticked_at: When the loop last turned, on its own clock; in seconds.
     """
 
-    def __init__(self, loaded: LoadedApp, settings: Settings) -> None:
+    def __init__(
+        self,
+        loaded: LoadedApp,
+        settings: Settings,
+        *,
+        start: Callable[[], Awaitable[object]] | None = None,
+        has_app: bool = True,
+    ) -> None:
         app = as_asgi(loaded, settings.threads)
         counter = CallCounter()
         self.ticked_at = 0.0
@@ -66,6 +79,8 @@ class Edge:
         self._listening: dict[int, asyncio.Server] = {}
         self._opening: set[asyncio.Task[Any]] = set()
         self._lifespan: _Lifespan | None = None
+        self._start_services = start or start_services
+        self._has_app = has_app
 
     @property
     def requests_total(self) -> int:
@@ -88,18 +103,28 @@ class Edge:
         return self._lifespan.place() if self._lifespan is not None else ""
 
     async def start(self) -> None:
-        """Run the app's start-up.
+        """Run the app's start-up; where it fails, services that it uses are stopped again.
 
         Raises:
             StartupFailedError: It failed.
             ServiceError: A service that the app uses could not be started.
         """
+        try:
+            await self._start()
+        except BaseException as problem:
+            try:
+                await stop_services()
+            except ServiceError as another:
+                problem.add_note(f"While what had started was stopped: {another}")
+            raise
+
+    async def _start(self) -> None:
         if hosts_services():
             self.state.hosts_services = True
-            await start_services()
+            await self._start_services()
         await self._tick(0)
         self.state.note_lag(0.0)  # services may have come since it was made
-        if self._config.lifespan == "off":
+        if self._config.lifespan == "off" or not self._has_app:
             return
         self._lifespan = _Lifespan(self._config)
         await self._lifespan.startup()
@@ -254,9 +279,11 @@ class Edge:
 
     async def stop(self) -> None:
         """Run the app's shut-down."""
-        if self._lifespan is not None:
-            await self._lifespan.shutdown()
-        await stop_services()
+        try:
+            if self._lifespan is not None:
+                await self._lifespan.shutdown()
+        finally:
+            await stop_services()
 
 
 def _waiting(sock: socket.socket) -> Iterator[socket.socket]:

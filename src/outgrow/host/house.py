@@ -1,97 +1,48 @@
 """The services of this process as its apps see them: `uses` for frameworks, `client` for any code.
 
 Under `outgrow run` they start before the app and stop after it. Elsewhere, as under another server
-or in a script, they start with the first call and stop when their event loop is closed properly.
+or in a script, each starts with the first call. Then they live on the main thread's event loop if
+that call comes from there, and stop when that loop ends; else on a loop in a thread of our own.
 """
 
 from __future__ import annotations
 
-import asyncio
 import inspect
+import os
+import threading
+from asyncio import get_running_loop
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from outgrow.host.bridge import ThreadOperation, use_loop, wait
+from outgrow.errors import CallError
+from outgrow.host.arrival import note_refusal
+from outgrow.host.bridge import ThreadOperation, is_own, own_loop, use_loop
 from outgrow.host.client import client_of
-from outgrow.host.services import Host
-from outgrow.model import App, describe, graph_of
+from outgrow.host.errand import Errand
+from outgrow.host.household import House
+from outgrow.model import describe, graph_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    import asyncio
+    from collections.abc import (
+        AsyncGenerator,
+        Awaitable,
+        Callable,
+        Coroutine,
+        Iterable,
+        Mapping,
+    )
+
+    from outgrow.model import Graph
+    from outgrow.telemetry import LinkTotals
+    from outgrow.wire import Answerer
 
 S = TypeVar("S")
+_END = object()
 
 _wanted: list[type] = []
 _house: House | None = None
-
-
-class House:
-    """The host of this process, on the event loop that started it."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
-        self._hosts: dict[type, Host] = {}
-        self._starting = asyncio.Lock()
-        self._keeper: AsyncGenerator[None] | None = None
-
-    async def client(self, cls: type) -> Any:
-        """The client of a service, which is started with all that it needs if it does not run."""
-        host = self._hosts.get(cls)
-        return (host or await self._started(cls)).client(cls)
-
-    async def _started(self, cls: type) -> Host:
-        async with self._starting:
-            if cls in self._hosts:
-                return self._hosts[cls]
-            # What is asked for later joins what runs: there are never two of one service.
-            running = {each: host.client(each) for each, host in self._hosts.items()}
-            host = Host(App(services=[*_wanted, cls]), running=running)
-            await host.start()
-            for model in host.graph.services.values():
-                self._hosts.setdefault(model.cls, host)
-            return self._hosts[cls]
-
-    async def keep(self) -> None:
-        """Have the services stopped when the loop shuts its async generators down."""
-        if self._keeper is None:
-            self._keeper = self._kept()
-            await anext(self._keeper)
-
-    async def _kept(self) -> AsyncGenerator[None]:
-        try:
-            yield
-        finally:
-            await self.stop()
-
-    async def stop(self) -> None:
-        """Stop all services, the last that started first."""
-        hosts = list(dict.fromkeys(self._hosts.values()))
-        self._hosts.clear()
-        for host in reversed(hosts):
-            await host.stop()
-
-
-def _want(cls: type) -> None:
-    if cls not in _wanted:
-        _wanted.append(cls)
-
-
-def _here() -> House:
-    """The house of this process; it moves to the running loop when its own is gone."""
-    global _house  # noqa: PLW0603
-    loop = asyncio.get_running_loop()
-    if _house is None or _house.loop.is_closed():
-        _house = House(loop)
-        use_loop(loop)
-    return _house
-
-
-async def _on_its_loop(work: Callable[[House], Awaitable[Any]]) -> Any:
-    """Do something with the house, on the loop that its services run on."""
-    house = _here()
-    if house.loop is asyncio.get_running_loop():
-        await house.keep()
-        return await work(house)
-    return await asyncio.to_thread(wait, work(house))
+_moving = threading.Lock()
+_inherited: list[House | None] = []
 
 
 def uses(cls: type[S]) -> Callable[[], Awaitable[S]]:
@@ -121,35 +72,98 @@ def client(cls: type[S]) -> S:
     """
     model = describe(cls)
     graph_of([cls])
-    _want(cls)
-    entrances = {name: _entrance(cls, name, each.kind) for name, each in model.operations.items()}
+    if cls not in _wanted:
+        _wanted.append(cls)
+    entrances: dict[str, Any] = {}
     for name, operation in model.operations.items():
-        if operation.kind == "thread":
-            entrances[name] = ThreadOperation(operation, entrances[name])
+        if operation.kind == "stream":
+            entrances[name] = _streamed(cls, name)
+        elif operation.kind == "thread":
+            entrances[name] = ThreadOperation(operation, _asked(cls, name))
+        else:
+            entrances[name] = _asked(cls, name)
     return cast("S", client_of(model, entrances))
 
 
-def _entrance(cls: type, name: str, kind: str) -> Any:
+def _asked(cls: type, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
     async def asked(*args: Any, **kwargs: Any) -> Any:
-        async def ask(house: House) -> Any:
-            entrance = getattr(await house.client(cls), name)
-            if isinstance(entrance, ThreadOperation):
-                entrance = entrance.entrance
-            return await entrance(*args, **kwargs)
+        house = _house
+        if house is None or house.loop is not get_running_loop() or cls not in house.clients:
+            return await _asked_first(cls, name, args, kwargs)
+        return await house.entrance(cls, name)(*args, **kwargs)
 
-        return await _on_its_loop(ask)
+    return asked
 
-    async def streamed(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        house = _here()
-        await house.keep()
-        items = getattr(await house.client(cls), name)(*args, **kwargs)
-        try:
-            async for item in items:
-                yield item
-        finally:
+
+async def _asked_first(cls: type, name: str, args: Any, kwargs: Any) -> Any:
+    """A call that comes from another loop, or that has to start the service."""
+    house = _nearest()
+
+    async def ask() -> Any:
+        await _started(house, cls)
+        return await house.entrance(cls, name)(*args, **kwargs)
+
+    return await _at(house, ask())
+
+
+def _streamed(cls: type, name: str) -> Callable[..., AsyncGenerator[Any]]:
+    async def streamed(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
+        house = _nearest()
+
+        async def begin() -> Any:
+            await _started(house, cls)
+            return house.entrance(cls, name)(*args, **kwargs)
+
+        async def follow() -> Any:
+            return await anext(items, _END)
+
+        async def close() -> None:
             await items.aclose()
 
-    return streamed if kind == "stream" else asked
+        items = await _at(house, begin())
+        try:
+            while (item := await _at(house, follow())) is not _END:
+                yield item
+        finally:
+            await _at(house, close())
+
+    return streamed
+
+
+async def _at(house: House, work: Coroutine[Any, Any, Any]) -> Any:
+    """Do something on the loop of a house."""
+    if house.loop is get_running_loop():
+        return await work
+    return await Errand(house.loop, work).outcome()
+
+
+async def _started(house: House, cls: type) -> None:
+    try:
+        await house.start_for_call(cls)
+    except CallError as problem:
+        note_refusal(problem)
+        raise
+
+
+def _nearest(*, may_replace: bool = False) -> House:
+    """The house of this process, for code on an event loop; a new one where its loop has stopped.
+
+    Args:
+        may_replace: Whether one whose services were stopped on purpose is followed by a new one.
+    """
+    global _house  # noqa: PLW0603
+    with _moving:
+        if _house is None or not _house.loop.is_running() or (may_replace and _house.is_over):
+            _house = House(_lasting_loop())
+            use_loop(_house.loop)
+        return _house
+
+
+def _lasting_loop() -> asyncio.AbstractEventLoop:
+    """The running loop, unless it may be one of many that come and go, as loops in threads do."""
+    running = get_running_loop()
+    is_main = threading.current_thread() is threading.main_thread()
+    return running if is_main or is_own(running) else own_loop()
 
 
 def hosts_services() -> bool:
@@ -158,17 +172,64 @@ def hosts_services() -> bool:
 
 
 async def start_services() -> None:
-    """Start all services that the code of this process has asked for, on this loop.
+    """Start all services that the code of this process has asked for.
 
     Raises:
         ServiceError: One could not be started.
     """
-    house = _here()
-    for cls in tuple(_wanted):
-        await house.client(cls)
+    house = _nearest(may_replace=True)
+    await _at(house, house.start(tuple(_wanted)))
+
+
+async def start_part(own: Iterable[type], remote: Mapping[type, Any]) -> list[Answerer]:
+    """Start some services; those of other processes are called by the clients given.
+
+    Args:
+        own: The services to start.
+        remote: Clients of all others, by class.
+
+    Returns:
+        What answers calls from other processes.
+
+    Raises:
+        ServiceError: One could not be started.
+    """
+    house = _nearest(may_replace=True)
+    house.clients.update(remote)
+    await _at(house, house.start(tuple(own)))
+    return [answerer for host in house.hosts for answerer in host.answerers()]
+
+
+def app_graph() -> Graph:
+    """All services that the code of this process has asked for, with all that they need.
+
+    Raises:
+        ServiceError: They cannot work together.
+    """
+    return graph_of(_wanted)
+
+
+def links() -> list[LinkTotals]:
+    """All calls of services that run here; may be asked from any thread."""
+    hosts = [] if _house is None else list(_house.hosts)
+    return [totals for host in hosts for totals in host.book.all()]
 
 
 async def stop_services() -> None:
-    """Stop all services of this process."""
-    if _house is not None and _house.loop is asyncio.get_running_loop():
-        await _house.stop()
+    """Stop all services of this process; calls that come later are refused.
+
+    Raises:
+        ServiceError: One could not be stopped; the others are.
+    """
+    if _house is not None and _house.loop.is_running():
+        await _at(_house, _house.stop())
+
+
+def _forked() -> None:
+    global _house, _moving
+    # Kept, as what its services have open is the parent's, and would be closed with them.
+    _inherited.append(_house)
+    _house, _moving = None, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forked)

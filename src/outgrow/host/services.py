@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
+import logging
 import os
 import typing
 from collections.abc import (
@@ -18,8 +20,13 @@ from collections.abc import (
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Literal
 
-from outgrow.errors import OutgrowError, ProviderMissingError, ServiceStartError
-from outgrow.host.bridge import ThreadOperation
+from outgrow.errors import (
+    OutgrowError,
+    ProviderMissingError,
+    ServiceStartError,
+    UnavailableError,
+)
+from outgrow.host.bridge import ThreadOperation, use_loop_in_thread
 from outgrow.host.client import client_of
 from outgrow.host.clock import system_clock
 from outgrow.host.distance import at_a_distance
@@ -36,7 +43,10 @@ if TYPE_CHECKING:
     from outgrow.wire import Answerer
 
 TestPlacement = Literal["local", "rpc"]
+CALLS_END_SECONDS = 2.0
+_LOOK_SECONDS = 0.01
 _ITERATORS = (AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator)
+_logger = logging.getLogger("outgrow.services")
 
 
 class Host:
@@ -76,6 +86,7 @@ class Host:
         self._paths: list[CallPath] = []
         self._running = running or {}
         self._exits = contextlib.AsyncExitStack()
+        self._give_up_seconds = 0.0
 
     async def start(self) -> None:
         """Make and start all services; what was started is stopped again where one fails.
@@ -86,12 +97,19 @@ class Host:
         try:
             for model in self.graph.services.values():
                 await self._start(model)
-        except BaseException:
-            await self.stop()
+        except BaseException as problem:
+            try:
+                await self.stop()
+            except Exception as another:
+                problem.add_note(f"While what had started was stopped: {another}")
             raise
 
     async def stop(self) -> None:
-        """Stop all services, each before what it needs."""
+        """Stop all services, each before what it needs.
+
+        Each first refuses new calls and lets those end that run; not for ever.
+        """
+        self._give_up_seconds = asyncio.get_running_loop().time() + CALLS_END_SECONDS
         self._clients.clear()
         self._paths.clear()
         exits, self._exits = self._exits, contextlib.AsyncExitStack()
@@ -131,10 +149,13 @@ class Host:
             if field.kind != "value":
                 values[field.name] = await self._value(model, field, made)
         instance = model.cls(**values)
-        for name in model.starts:
+        # What one start hook began, the stop hooks end, even where the next one fails.
+        for name in model.starts[:1]:
             await self._hook(model, instance, name)
         for name in reversed(model.stops):
             self._exits.push_async_callback(self._hook, model, instance, name)
+        for name in model.starts[1:]:
+            await self._hook(model, instance, name)
         self._clients[model.cls] = self._client(model, instance)
 
     async def _hook(self, model: ServiceModel, instance: Any, name: str) -> None:
@@ -191,20 +212,36 @@ class Host:
         gate = Gate(what, options.concurrent_calls_max, options.queue_max)
         pool = None
         if any(each.kind == "thread" for each in model.operations.values()):
-            pool = ThreadPoolExecutor(options.threads_max, f"outgrow-{model.name}")
+            loop = asyncio.get_running_loop()
+            name = f"outgrow-{model.name}"
+            pool = ThreadPoolExecutor(options.threads_max, name, use_loop_in_thread, (loop,))
             self._exits.callback(pool.shutdown, wait=False, cancel_futures=True)
+        gates = {name: _gate_of(each, gate) for name, each in model.operations.items()}
         entrances = {
-            name: self._entrance(each, getattr(instance, name), _gate_of(each, gate), pool)
+            name: self._entrance(each, getattr(instance, name), gates[name], pool)
             for name, each in model.operations.items()
         }
+        self._exits.push_async_callback(self._closed, what, {gate, *gates.values()})
         return client_of(model, entrances)
+
+    async def _closed(self, what: str, gates: set[Gate]) -> None:
+        """Refuse calls of a service from now on, and let those end that run."""
+        for gate in gates:
+            gate.shut(f"{what} has stopped")
+        loop = asyncio.get_running_loop()
+        while running := sum(gate.running for gate in gates):
+            if loop.time() > self._give_up_seconds:
+                _logger.warning("%s stops while %d of its calls run", what, running)
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
 
     def _entrance(
         self, operation: Operation, function: Any, gate: Gate, pool: ThreadPoolExecutor | None
     ) -> Any:
         if operation.kind == "thread":
             assert pool is not None
-            path = CallPath(operation, in_thread(pool, function, gate), gate, self.book)
+            threaded = _unless_stopped(in_thread(pool, function, gate), gate)
+            path = CallPath(operation, threaded, gate, self.book)
         else:
             path = CallPath(operation, function, gate, self.book)
         self._paths.append(path)
@@ -212,6 +249,21 @@ class Host:
         if self._placement == "rpc":
             entrance = at_a_distance(path, entrance)
         return ThreadOperation(operation, entrance) if operation.kind == "thread" else entrance
+
+
+def _unless_stopped(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
+    """The function, whose caller hears of it where the pool's end is what cancelled it."""
+
+    async def begun(**arguments: Any) -> Any:
+        try:
+            return await function(**arguments)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if gate.closed and task is not None and not task.cancelling():
+                raise UnavailableError(gate.closed) from None
+            raise
+
+    return begun
 
 
 def _gate_of(operation: Operation, shared: Gate) -> Gate:

@@ -1,4 +1,6 @@
-"""The shop under Outgrow, with traffic and its live status: `make demo`.
+"""The shop under Outgrow in three groups, with traffic and its live status: `make demo`.
+
+While all of it serves, one service moves from a group of its own to another.
 
     DEMO_SECONDS=30 make demo    ends by itself, with one measured sentence
     DEMO_RATE=120 make demo      sends so many requests a second
@@ -16,7 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -28,8 +30,11 @@ from examples.screen import Screen
 from examples.shop.places import DATABASES, databases_in
 
 ROOT = Path(__file__).resolve().parents[1]
-APP = "examples.shop.api:app"
-WORKERS = "1:2"
+SHOP = ROOT / "examples" / "shop"  # where the outgrow.toml with the groups is
+MOVE = b'{"moves": ["recommendations=desk"]}'
+MOVED = "`recommendations` moved from group `advice` to `desk`"
+MOVE_SECONDS = 15.0
+MOVE_SECONDS_MAX = 60.0
 DEFAULT_RATE = "90"
 DEFAULT_PORT = "8000"
 DEFAULT_FOLDER = ROOT / ".outgrow" / "demo"
@@ -97,7 +102,9 @@ async def _play(seconds: float) -> int:
             return 1
         _introduce(stage, seconds)
         await stack.enter_async_context(_traffic(stage))
+        moving = asyncio.create_task(_move(stage, min(MOVE_SECONDS, seconds / 2)))
         last = await _watch(stage, shop, control, seconds=seconds, stopped=stopped)
+        moving.cancel()
         say("Stopping the traffic and the shop ...")
     return _conclude(stage, last)
 
@@ -124,7 +131,8 @@ def _stage() -> Stage:
             continue
         if port != first:
             say(f"Port {first} or its folder is taken: using {port}.")
-        for name in ("run.log", "traffic.json", *(f"{name}.db*" for name in DATABASES)):
+        of_shop = [f"{name}.db*" for name in DATABASES]
+        for name in ("run.log", "traffic.json", "plan.json", *of_shop):
             for old in folder.glob(name):
                 old.unlink()
         return Stage(port=port, folder=folder, lock=lock)
@@ -163,11 +171,11 @@ def _is_free(port: int) -> bool:
 
 @asynccontextmanager
 async def _shop(stage: Stage) -> AsyncGenerator[Child]:
-    words = [sys.executable, "-m", "outgrow", "run", APP, "--port", str(stage.port)]
-    words += ["--workers", WORKERS, "--folder", str(stage.folder.resolve()), "--no-access-log"]
+    words = [sys.executable, "-m", "outgrow", "run", "--port", str(stage.port)]
+    words += ["--folder", str(stage.folder.resolve()), "--no-access-log"]
     environment = databases_in(stage.folder)
     with stage.log.open("wb") as output:
-        child = await start(*words, output=output, folder=ROOT, environment=environment)
+        child = await start(*words, output=output, folder=SHOP, environment=environment)
     try:
         yield child
     finally:
@@ -220,6 +228,16 @@ async def _watch(
     return last
 
 
+async def _move(stage: Stage, seconds: float) -> None:
+    """Have one service move while all of it serves."""
+    await asyncio.sleep(seconds)
+    address = Address(unix_path=str(stage.folder / "control.sock"))
+    exchange = Exchange(address=address, answer_seconds=MOVE_SECONDS_MAX)
+    with suppress(OSError):  # the status shows whether it came to pass
+        await exchange.ask("POST", "/apply", MOVE)
+    await exchange.close()
+
+
 def _still_running(stage: Stage, shop: Child) -> None:
     if shop.ended:
         words = stage.log.read_text(errors="replace").splitlines()[-15:]
@@ -248,6 +266,7 @@ def _introduce(stage: Stage, seconds: float) -> None:
   Its API     {stage.address}/docs
   Status      outgrow status --watch --folder {stage.folder}
   Scale it    outgrow apply --workers 2 --folder {stage.folder}
+  Move it     outgrow apply --move mail=post --folder {stage.folder}
   Its words   outgrow logs --follow --folder {stage.folder}
 
 Sending {os.environ.get("DEMO_RATE") or DEFAULT_RATE} requests a second {how_long}.
@@ -266,6 +285,8 @@ def _conclude(stage: Stage, last: dict[str, Any] | None) -> int:
             f"{report['errors_count']} failed, p99 {report['latency']['p99_ms']:g} ms "
             f"from the intended start."
         )
+    if last and any("move `recommendations`" in event["text"] for event in last["events"]):
+        say(f"{MOVED}, meanwhile.")
     if not sentence:
         say("Nothing was measured: no worker reported a request that cost it time.")
         return 1

@@ -21,7 +21,7 @@ from tests.adopt.serving import ROOT, marked, wait_for
 START_SECONDS = 30.0
 GONE_SECONDS = 15.0
 SENTENCE = re.compile(
-    r"^Busiest: web/\d, \d+ % busy; of (its|all workers') time in routes, \d+ % goes to "
+    r"^Busiest: \w+/\d, \d+ % busy; of (its|all workers') time in routes, \d+ % goes to "
     r"(GET|POST) /.* \(measured over the last \d+ s, \d+ requests\)\.$",
     re.MULTILINE,
 )
@@ -82,10 +82,11 @@ def free_port() -> int:
 
 
 def test_a_demo_with_an_end_says_what_it_measured(tmp_path: Path) -> None:
-    with demo(tmp_path, seconds="4") as running:
+    with demo(tmp_path, seconds="6") as running:
         assert running.process.wait(60) == 0, running.said()
         assert len(SENTENCE.findall(running.said())) == 1, running.said()
         assert re.search(r"Traffic: \d+ answers in .* s, 0 failed", running.said())
+        assert "`recommendations` moved from group `advice` to `desk`" in running.said()
         assert not marked(running.mark)
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from outgrow.host.orders import Beat, Dump
 from outgrow.host.places import running_line
-from outgrow.telemetry import BusyMeter, RouteTotals, resident_bytes
+from outgrow.telemetry import BusyMeter, LinkTotals, RouteTotals, resident_bytes
 from outgrow.wire import Channel, ChannelClosedError
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from outgrow.host.edge import Edge
     from outgrow.host.orders import Order
@@ -51,6 +51,8 @@ class Heartbeat(threading.Thread):
     ) -> None:
         super().__init__(name="outgrow-heartbeat", daemon=True)
         self.edge: Edge | None = None
+        self.links: Callable[[], Iterable[LinkTotals]] = list
+        self.calls_in_flight: Callable[[], int] = int
         self.is_starting = True
         self._channel = channel
         self._loop = loop
@@ -60,6 +62,7 @@ class Heartbeat(threading.Thread):
         self._loop_thread = threading.current_thread()
         self._meter = BusyMeter(self._loop_thread)
         self._sent_calls: dict[tuple[str, str], int] = {}
+        self._sent_links: dict[tuple[str, str], tuple[int, int]] = {}
 
     def send(self, report: object) -> None:
         """Send a report, from any thread. One that can't be sent is dropped: nobody is there."""
@@ -129,7 +132,7 @@ class Heartbeat(threading.Thread):
         age = max(0.0, self._loop.time() - edge.ticked_at) if edge.ticked_at else 0.0
         return Beat(
             tick_age_seconds=age,
-            in_flight=edge.in_flight,
+            in_flight=edge.in_flight + self.calls_in_flight(),
             connections=edge.connection_count,
             requests_total=edge.requests_total,
             waits_for=(edge.waits_for or running_line(self._loop_thread.ident))
@@ -147,6 +150,7 @@ class Heartbeat(threading.Thread):
         beat.busy_percent = self._meter.busy_percent()
         beat.memory_bytes = resident_bytes()
         beat.changed = self._changed()
+        beat.links = self._changed_links()
         return beat
 
     def _changed(self) -> list[RouteTotals]:
@@ -156,5 +160,14 @@ class Heartbeat(threading.Thread):
         for key, totals in list(self.edge.state.counter.routes.items()):
             if self._sent_calls.get(key) != totals.calls:
                 self._sent_calls[key] = totals.calls
+                changed.append(totals)
+        return changed
+
+    def _changed_links(self) -> list[LinkTotals]:
+        changed: list[LinkTotals] = []
+        for totals in self.links():
+            key, counts = (totals.caller, totals.callee), (totals.calls, totals.refused)
+            if self._sent_links.get(key) != counts:
+                self._sent_links[key] = counts
                 changed.append(totals)
         return changed

@@ -19,6 +19,7 @@ import msgspec
 
 from outgrow.host.app import LoadedApp, load_app
 from outgrow.host.forkable import ForkWatch
+from outgrow.host.house import app_graph
 from outgrow.host.orders import Begin, Fork, Loaded, Order
 from outgrow.host.worker import Worker, run_hook
 from outgrow.telemetry import watch_frameworks
@@ -70,7 +71,8 @@ class Nursery:
         gc.freeze()
         seconds = time.monotonic() - begun
         _flush()
-        self._channel.send(Loaded(loaded.interface, loaded.framework, culprits, seconds))
+        services = sorted(app_graph().services)
+        self._channel.send(Loaded(loaded.interface, loaded.framework, culprits, seconds, services))
         for order, descriptors in self._orders():
             if isinstance(order, Fork):
                 run_hook(self._begin.settings.before_fork, order.name)
@@ -96,8 +98,8 @@ class Nursery:
         for descriptor, stream in zip(descriptors[1:], (_STDOUT, _STDERR), strict=False):
             os.dup2(descriptor, stream)
             os.close(descriptor)
-        begin = self._begin
-        return Worker(msgspec.structs.replace(begin, name=order.name), channel, loaded)
+        begin = msgspec.structs.replace(self._begin, name=order.name, part=order.part)
+        return Worker(begin, channel, loaded)
 
 
 def open_channel(descriptor: int) -> Channel[Order]:

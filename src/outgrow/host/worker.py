@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import HookFailedError, OutgrowError
 from outgrow.host.edge import TICK_SECONDS, Edge
+from outgrow.host.exchange import Exchange
 from outgrow.host.heartbeat import Heartbeat
-from outgrow.host.orders import Drain, Failed, Listen, Ready, Release, Started, Worn
+from outgrow.host.house import app_graph, links, start_part
+from outgrow.host.orders import Directory, Drain, Failed, Listen, Ready, Release, Started, Worn
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from outgrow.wire import Channel
 
 EXIT_FAILED = 3
+EDGE_NAME = "web"
 _ORPHAN_DRAIN_SECONDS = 1.0
 _STDERR = 2  # the app may have put something else in the place of `sys.stderr`
 
@@ -54,6 +57,7 @@ class Worker:
         self._early = early
         self._leaving: asyncio.Future[Drain] | None = None
         self._edge: Edge | None = None
+        self._exchange: Exchange | None = None
         self._requests_max = _worn_after(begin)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -81,8 +85,8 @@ class Worker:
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> int:
         run_hook(self._settings.after_fork, self._begin.name)
-        self._edge = edge = Edge(self._loaded, self._settings)
-        self._heart.edge = edge
+        self._edge = edge = self._made_edge()
+        self._heart.edge, self._heart.links = edge, links
         assert self._leaving is not None
         ticking = loop.create_task(self._tick(edge))
         starting = loop.create_task(edge.start())
@@ -93,12 +97,37 @@ class Worker:
         self._heart.is_starting = False
         self._heart.send(Ready(self._loaded.interface, self._loaded.framework))
         drain = await self._leaving
-        await edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
+        await self._drain(edge, drain)
         await edge.stop()
+        if self._exchange is not None:
+            await self._exchange.close()
         self._heart.send_last()
         run_hook(self._settings.before_exit, self._begin.name)
         await _cancelled(ticking)
         return 0
+
+    def _made_edge(self) -> Edge:
+        part = self._begin.part
+        if part is None:
+            return Edge(self._loaded, self._settings)
+        graph = app_graph()
+        exchange = self._exchange = Exchange(self._begin.name, self._begin.version, graph)
+        self._heart.calls_in_flight = lambda: exchange.in_flight
+
+        async def start() -> None:
+            own = [model.cls for name, model in graph.services.items() if name in part.runs]
+            answerers = await start_part(own, exchange.remote_clients(part.runs))
+            await exchange.listen(part.meeting, answerers)
+
+        return Edge(self._loaded, self._settings, start=start, has_app=EDGE_NAME in part.runs)
+
+    async def _drain(self, edge: Edge, drain: Drain) -> None:
+        loop = asyncio.get_running_loop()
+        give_up = loop.time() + drain.seconds
+        await edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
+        if self._exchange is not None:
+            # Only now: what the edge's last requests call may need the services that run here.
+            await self._exchange.leave(max(give_up - loop.time(), 0.0))
 
     async def _give_up(self, *tasks: asyncio.Task[Any]) -> int:
         for task in tasks:
@@ -120,6 +149,8 @@ class Worker:
         edge = self._edge
         if isinstance(order, Drain):
             self._leave(order)
+        elif isinstance(order, Directory) and self._exchange is not None:
+            self._exchange.take(order)
         elif isinstance(order, Listen) and edge is not None:
             if len(descriptors) < len(order.sockets):
                 self._heart.send(Worn())  # it has no room for them: another worker must take them
@@ -140,7 +171,7 @@ class Worker:
             self._leaving.set_result(drain)
         elif self._edge is not None:
             # Told twice: the second order is the stricter one.
-            self._keep(self._edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds))
+            self._keep(self._drain(self._edge, drain))
 
     def _orphaned(self) -> None:
         os.write(2, b"outgrow: the supervisor is gone, so this worker stops\n")

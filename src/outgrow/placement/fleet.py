@@ -323,9 +323,11 @@ class Fleet:
         self._end_change(None)
 
     def _share(self, now: float) -> None:
-        share(self._listeners, [worker for worker in self.ready if worker.has_edge], now)
-        present = [w for w in self.workers.values() if w.ready_at and not w.drain_at]
+        present = [
+            w for w in self.workers.values() if w.ready_at and (w.has_edge or not w.drain_at)
+        ]
         tell_directory(self.workers.values(), present, now)
+        share(self._listeners, [worker for worker in self.ready if worker.has_edge], now)
 
     def _trim(self, now: float) -> None:
         if self.in_service is None:

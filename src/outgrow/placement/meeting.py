@@ -50,7 +50,8 @@ def tell_directory(workers: Iterable[Worker], present: Sequence[Worker], now: fl
 
     Args:
         workers: Who is told.
-        present: Those that may be called: ready, and not about to leave.
+        present: Those that may be called: ready, and not about to leave; but with the edge they
+            answer until all of their own requests have ended.
         now: Seconds, on the loop's clock.
     """
     for worker in workers:
@@ -64,15 +65,19 @@ def tell_directory(workers: Iterable[Worker], present: Sequence[Worker], now: fl
 
 
 def _directory(peers: Sequence[Worker], own: set[str], now: float) -> dict[str, list[str]]:
-    silent = {each.key for each in peers if each.state(now) == "silent"}
     found: dict[str, list[Worker]] = {}
     for peer in peers:
         for service in peer.runs:
             if service not in own:
                 found.setdefault(service, []).append(peer)
     return {
-        # One that is silent is called only where there is no other.
-        service: [each.meeting for each in there if each.key not in silent]
-        or [each.meeting for each in there]
+        service: [each.meeting for each in _best(there, now)]
         for service, there in sorted(found.items())
     }
+
+
+def _best(peers: Sequence[Worker], now: float) -> Sequence[Worker]:
+    """Those that work; if there are none those that leave, and if there are none, all."""
+    leaving = [each for each in peers if each.drain_at]
+    working = [each for each in peers if each.state(now) in ("ready", "stuck")]
+    return working or leaving or peers

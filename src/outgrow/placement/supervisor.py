@@ -169,10 +169,9 @@ class Supervisor:
         assert deployment is not None
         loaded = deployment.load.loaded
         kind = (loaded.framework or loaded.interface) if loaded else ""
-        replicas = self.fleet.plan.edge.replicas
-        plural = "worker" if replicas.max == 1 else "workers"
         self.fleet.say(
-            f"serving {self.settings.app} ({kind}) on {self.listeners.address}, {replicas} {plural}"
+            f"serving {self.settings.app} ({kind}) on {self.listeners.address}, "
+            f"{_size_shown(self.fleet.plan)}"
         )
         self.say("look: outgrow status   outgrow logs --follow   stop: Ctrl+C")
 
@@ -202,7 +201,7 @@ class Supervisor:
         plan = wish.plan_after(self.kept, self.fleet.plan, self.machine)
         steps = self.fleet.plan.steps_to(plan)
         for step in steps or ([] if wish.reload else ["nothing changes"]):
-            self.say(step)
+            self.fleet.say(step)
         if wish.is_only_shown:
             return "this is what would change; say it without `--dry-run` to have it done"
         if steps:
@@ -357,6 +356,14 @@ class Supervisor:
     def log_path(self) -> Path:
         """Where the log is."""
         return self.book.path
+
+
+def _size_shown(plan: Plan) -> str:
+    if plan.is_split:
+        groups = (f"{group.name} ({group.replicas})" for group in plan.groups)
+        return f"workers in {len(plan.groups)} groups: {', '.join(groups)}"
+    replicas = plan.edge.replicas
+    return f"{replicas} {'worker' if replicas.max == 1 else 'workers'}"
 
 
 async def _until(done: asyncio.Future[Any], news: asyncio.Queue[str]) -> AsyncIterator[str]:

@@ -62,5 +62,7 @@ class LinkBook:
         return known[caller]
 
     def all(self) -> list[LinkTotals]:
-        """All links, in the order in which they were met."""
-        return [totals for known in self.links.values() for totals in known.values()]
+        """All links, in the order in which they were met; may be asked from any thread."""
+        # Copies, as the loop's thread may meet another link meanwhile.
+        callees = list(self.links.values())
+        return [totals for known in callees for totals in list(known.values())]

@@ -1,0 +1,108 @@
+"""How a worker calls services that run in other workers, and answers for those that it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from typing import TYPE_CHECKING, Any
+
+from outgrow.host.remote import remote_client
+from outgrow.wire import AnsweringConnection, CallingConnection, Peers, listen, meeting_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from outgrow.host.orders import Directory
+    from outgrow.model import Graph
+    from outgrow.wire import Answerer
+
+
+class Exchange:
+    """The calls of one worker, in and out.
+
+    Args:
+        name: Of the worker.
+        version: Of the app that it runs.
+        graph: All services of the app.
+    """
+
+    def __init__(self, name: str, version: int, graph: Graph) -> None:
+        self._name = name
+        self._version = version
+        self._graph = graph
+        callers = [
+            operation.shown
+            for model in graph.services.values()
+            for operation in model.operations.values()
+        ]
+        self._peers = Peers(
+            lambda changed: CallingConnection(
+                callers, name=name, version=version, on_change=changed
+            ),
+            random.Random(),
+        )
+        self._server: asyncio.Server | None = None
+        self._open: set[AnsweringConnection] = set()
+        self._is_leaving = False
+
+    def remote_clients(self, runs: Iterable[str]) -> Mapping[type, Any]:
+        """Clients of the services that this worker does not run, by class."""
+        own = set(runs)
+        return {
+            model.cls: remote_client(model, self._peers)
+            for name, model in self._graph.services.items()
+            if name not in own
+        }
+
+    def take(self, directory: Directory) -> None:
+        """Call services where they run now."""
+        self._peers.update(
+            {
+                service: [meeting_of(each) for each in meetings]
+                for service, meetings in directory.meetings.items()
+            }
+        )
+
+    async def listen(self, meeting: str, answerers: Sequence[Answerer]) -> None:
+        """Answer calls there.
+
+        Raises:
+            AddressError: Nobody can listen there.
+        """
+
+        def connected() -> AnsweringConnection:
+            made = AnsweringConnection([*answerers], name=self._name, version=self._version)
+            self._open = {each for each in self._open if not each.is_gone}
+            self._open.add(made)
+            if self._is_leaving:
+                made.leave()
+            return made
+
+        self._server = await listen(meeting_of(meeting), connected)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are being answered."""
+        return sum(each.in_flight for each in self._open)
+
+    async def leave(self, seconds: float) -> None:
+        """Have callers go elsewhere, and wait until they have their answers; not for ever.
+
+        Args:
+            seconds: The longest to wait.
+        """
+        self._is_leaving = True
+        if self._server is not None:
+            self._server.close()
+        for connection in self._open:
+            connection.leave()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*(each.closed() for each in self._open))
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for connection in self._open:
+            connection.close()
+        await self._peers.close()

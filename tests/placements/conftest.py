@@ -15,7 +15,7 @@ from outgrow.testing import RunningApp, running
 from .sockets import apart
 
 Play = Callable[..., Any]
-Placed = Literal["local", "rpc", "sockets"]
+Placed = Literal["local", "rpc", "sockets", "split"]
 
 
 @pytest.fixture(params=["local", "rpc", "sockets"])

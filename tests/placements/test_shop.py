@@ -26,7 +26,7 @@ from examples.shop.stock import Pieces, SoldOutError, Stock
 from outgrow import Database, DeadlineExceededError, deadline
 from outgrow.testing import ManualClock, Placement, RunningApp, fake, running
 
-from .conftest import Play
+from .conftest import Placed, Play
 
 OPENED = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY_SECONDS = 24 * 3600
@@ -35,6 +35,11 @@ TEA, CUP, LAST = "TEA-001", "CUP-001", "TEA-049"  # of the last one no more will
 
 Visit = Callable[..., Any]
 Piece = Callable[[RunningApp], Awaitable[Any]]
+
+
+@pytest.fixture(params=["local", "rpc", "sockets", pytest.param("split", marks=pytest.mark.slow)])
+def placement(request: pytest.FixtureRequest) -> Placed:
+    return request.param
 
 
 @pytest.fixture(scope="session")

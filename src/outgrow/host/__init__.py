@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
+from outgrow.host.exchange import Exchange
 from outgrow.host.house import client, uses
 from outgrow.host.orders import (
     Beat,
@@ -53,6 +54,7 @@ __all__ = [
     "Drain",
     "Dump",
     "EdgeEntry",
+    "Exchange",
     "Failed",
     "FieldEntry",
     "Finding",

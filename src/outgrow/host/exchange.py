@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import random
 from typing import TYPE_CHECKING, Any
 
 from outgrow.host.remote import remote_client
 from outgrow.wire import AnsweringConnection, CallingConnection, Peers, listen, meeting_of
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterable, Mapping, Sequence
 
-    from outgrow.host.orders import Directory
     from outgrow.model import Graph
     from outgrow.wire import Answerer
 
@@ -25,9 +24,10 @@ class Exchange:
         name: Of the worker.
         version: Of the app that it runs.
         graph: All services of the app.
+        dice: Where chance comes from.
     """
 
-    def __init__(self, name: str, version: int, graph: Graph) -> None:
+    def __init__(self, name: str, version: int, graph: Graph, dice: random.Random) -> None:
         self._name = name
         self._version = version
         self._graph = graph
@@ -40,7 +40,7 @@ class Exchange:
             lambda changed: CallingConnection(
                 callers, name=name, version=version, on_change=changed
             ),
-            random.Random(),
+            dice,
         )
         self._server: asyncio.Server | None = None
         self._open: set[AnsweringConnection] = set()
@@ -55,12 +55,16 @@ class Exchange:
             if name not in own
         }
 
-    def take(self, directory: Directory) -> None:
-        """Call services where they run now."""
+    def take(self, meetings: Mapping[str, Sequence[str]]) -> None:
+        """Call services where they run now.
+
+        Args:
+            meetings: Addresses, by service.
+        """
         self._peers.update(
             {
-                service: [meeting_of(each) for each in meetings]
-                for service, meetings in directory.meetings.items()
+                service: [meeting_of(each) for each in addresses]
+                for service, addresses in meetings.items()
             }
         )
 
@@ -103,6 +107,8 @@ class Exchange:
 
     async def close(self) -> None:
         """Close all connections."""
+        if self._server is not None:
+            self._server.close()
         for connection in self._open:
             connection.close()
         await self._peers.close()

@@ -111,7 +111,9 @@ class Worker:
         if part is None:
             return Edge(self._loaded, self._settings)
         graph = app_graph()
-        exchange = self._exchange = Exchange(self._begin.name, self._begin.version, graph)
+        exchange = self._exchange = Exchange(
+            self._begin.name, self._begin.version, graph, random.Random()
+        )
         self._heart.calls_in_flight = lambda: exchange.in_flight
 
         async def start() -> None:
@@ -150,7 +152,7 @@ class Worker:
         if isinstance(order, Drain):
             self._leave(order)
         elif isinstance(order, Directory) and self._exchange is not None:
-            self._exchange.take(order)
+            self._exchange.take(order.meetings)
         elif isinstance(order, Listen) and edge is not None:
             if len(descriptors) < len(order.sockets):
                 self._heart.send(Worn())  # it has no room for them: another worker must take them

@@ -160,7 +160,9 @@ class Plan:
                 plural = "worker" if group.replicas.max == 1 else "workers"
                 steps.append(f"start group `{group.name}` with {group.replicas} {plural}")
             elif before.replicas != group.replicas:
-                steps.append(f"group `{group.name}`: {before.replicas} -> {group.replicas} workers")
+                step = f"workers: {before.replicas} -> {group.replicas}"
+                is_split = self.is_split or other.is_split
+                steps.append(f"group `{group.name}`, {step}" if is_split else step)
             for service in group.services:
                 home = self.home_of(service)
                 if home is not None and home.name != group.name:

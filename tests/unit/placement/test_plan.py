@@ -68,6 +68,7 @@ def test_the_steps_of_a_change_are_told_in_words() -> None:
     ]
     assert SPLIT.steps_to(WHOLE) == ["move `mail` from `work` to `web`", "stop group `work`"]
     assert SPLIT.steps_to(SPLIT.resized("work", Replicas(1, 4))) == [
-        "group `work`: 1 -> 1:4 workers"
+        "group `work`, workers: 1 -> 1:4"
     ]
+    assert WHOLE.steps_to(WHOLE.resized("web", Replicas(3, 3))) == ["workers: 1:2 -> 3"]
     assert SPLIT.steps_to(SPLIT) == []

@@ -14,7 +14,7 @@ from outgrow.errors import (
 )
 
 if TYPE_CHECKING:
-    from outgrow.host import Clock, call, client, see_through, uses, wait
+    from outgrow.host import Clock, call, client, lifespan, see_through, uses, wait
     from outgrow.model import App, from_env, on_start, on_stop, operation, provides, service
     from outgrow.store import Database, database
     from outgrow.wire import Baggage, deadline
@@ -39,6 +39,7 @@ __all__ = [
     "database",
     "deadline",
     "from_env",
+    "lifespan",
     "on_start",
     "on_stop",
     "operation",
@@ -51,7 +52,7 @@ __all__ = [
 
 # Where each name lives; a room is imported when one of its names is first asked for.
 _ROOMS = {
-    "host": ("Clock", "call", "client", "see_through", "uses", "wait"),
+    "host": ("Clock", "call", "client", "lifespan", "see_through", "uses", "wait"),
     "model": ("App", "from_env", "on_start", "on_stop", "operation", "provides", "service"),
     "store": ("Database", "database"),
     "wire": ("Baggage", "deadline"),

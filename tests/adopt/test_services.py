@@ -1,9 +1,14 @@
-"""A Django project adopts a service: a sync view waits for it, an async view awaits it."""
+"""Apps adopt a service: views of Django, sync and async, and a lifespan under any server."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from tests.adopt.serving import SERVERS, ServerName, served
 
 PROJECT = """
 import asyncio
@@ -55,3 +60,50 @@ def test_sync_and_async_views_of_django_call_one_service() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "b'3' [b'3', b'3'] b'4'"
+
+
+APP = """
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+
+from outgrow import lifespan, on_start, on_stop, operation, service, uses
+
+
+@service
+class Prices:
+    @on_start
+    async def opened(self) -> None:
+        print("opened", flush=True)
+
+    @on_stop
+    async def closed(self) -> None:
+        print("closed", flush=True)
+
+    @operation
+    async def of(self, sku: str) -> int:
+        return len(sku)
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/{sku}")
+async def price(sku: str, prices: Annotated[Prices, Depends(uses(Prices))]) -> int:
+    return await prices.of(sku)
+"""
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_with_a_lifespan_services_start_and_stop_with_the_app(
+    server: ServerName, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(APP)
+    with served("main:app", server=server, cwd=tmp_path, folder=tmp_path) as running:
+        assert "opened" in running.log()
+        with running.client() as browser:
+            assert browser.get("/tea").json() == 3
+    assert [line for line in running.log().splitlines() if line in ("opened", "closed")] == [
+        "opened",
+        "closed",
+    ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
 from outgrow.host.exchange import Exchange
-from outgrow.host.house import client, uses
+from outgrow.host.house import client, lifespan, uses
 from outgrow.host.orders import (
     Beat,
     Begin,
@@ -80,6 +80,7 @@ __all__ = [
     "client",
     "code_of",
     "findings_of",
+    "lifespan",
     "picture_of",
     "see_through",
     "uses",

@@ -11,6 +11,7 @@ import inspect
 import os
 import threading
 from asyncio import get_running_loop
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from outgrow.errors import CallError
@@ -179,6 +180,23 @@ async def start_services() -> None:
     """
     house = _nearest(may_replace=True)
     await _at(house, house.start(tuple(_wanted)))
+
+
+@asynccontextmanager
+async def lifespan(_app: object = None) -> AsyncGenerator[None]:
+    """Have all services start before an app and stop after it, as in `FastAPI(lifespan=lifespan)`.
+
+    Under `outgrow run` they do without. Under another server they start with the first call
+    otherwise, and some servers end their process without a word to what runs in it.
+
+    Raises:
+        ServiceError: One could not be started.
+    """
+    await start_services()
+    try:
+        yield
+    finally:
+        await stop_services()
 
 
 async def start_part(own: Iterable[type], remote: Mapping[type, Any]) -> list[Answerer]:

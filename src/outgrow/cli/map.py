@@ -1,14 +1,16 @@
-"""`outgrow map`: the services, their operations, and who calls whom."""
+"""`outgrow map`: the services, their operations, who calls whom, and in which group each runs."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from outgrow.cli import homes
+from outgrow.cli.homes import EDGE, Homes
 from outgrow.cli.show import out, out_json, talk
 from outgrow.host import (
     DatabaseEntry,
@@ -35,9 +37,17 @@ def map_(
         str | None,
         typer.Option(metavar="FOLDER", help="Import modules from here.", show_default=False),
     ] = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(
+            help="Show groups as they run in this supervisor's folder. [default: those that run in "
+            ".outgrow, or else those of outgrow.toml]",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show edges and services, what each needs, and which operation calls which.
+    """Show edges and services, what each needs, which operation calls which, and in what group.
 
     It imports the code and reads the rest from it: nothing is started.
 
@@ -45,27 +55,47 @@ def map_(
     """
     with contextlib.redirect_stdout(sys.stderr):  # what the code prints while it is imported
         picture = picture_of(code_of([target] if target else (), app_dir))
+    found = homes.homes_of([each.name for each in picture.services], folder)
+    if found.problem:
+        talk(found.problem)
     if json:
-        out_json(dataclasses.asdict(picture))
+        out_json(_content(picture, found))
         return
-    for line in lines_of(picture):
+    for line in lines_of(picture, found):
         out(line)
     talk("find mistakes in it: outgrow check")
 
 
-def lines_of(picture: Picture) -> list[str]:
+def _content(picture: Picture, found: Homes) -> dict[str, Any]:
+    content = dataclasses.asdict(picture)
+    for edge in content["edges"]:
+        edge["group"] = found.of(EDGE) if edge["app"] else None
+    for service in content["services"]:
+        service["group"] = found.of(service["name"])
+    groups = [dataclasses.asdict(each) for each in found.groups]
+    source = {"groups_from": found.source or None, "groups_run": found.is_running}
+    return {**content, "groups": groups, **source}
+
+
+def lines_of(picture: Picture, found: Homes) -> list[str]:
     """The picture as lines of text."""
-    lines = [_headline(picture)]
+    lines = [_headline(picture, found), *homes.lines_of(found)]
     for edge in picture.edges:
         calls = _calls_of(picture, edge.name, is_service=False)
-        lines += ["", f"{edge.name}  {edge.app}".rstrip()]
+        home = _home(found.of(EDGE) if edge.app else None)
+        lines += ["", f"{edge.name}  {edge.app}".rstrip() + home]
         lines += [f"  {name or 'at import'}{_arrow(called)}" for name, called in calls.items()]
     for service in picture.services:
-        lines += ["", *_service_lines(service, picture)]
+        first, *rest = _service_lines(service, picture)
+        lines += ["", first + _home(found.of(service.name)), *rest]
     return lines
 
 
-def _headline(picture: Picture) -> str:
+def _home(group: str | None) -> str:
+    return f"  in {group}" if group else ""
+
+
+def _headline(picture: Picture, found: Homes) -> str:
     edges = [each for each in picture.edges if each.app]
     counts = [
         f"{len(each)} {word}{'' if len(each) == 1 else 's'}"
@@ -73,6 +103,7 @@ def _headline(picture: Picture) -> str:
             (edges, "edge"),
             (picture.services, "service"),
             (picture.providers, "provider"),
+            (found.groups, "group"),
         )
         if each or word == "service"
     ]

@@ -60,8 +60,11 @@ def test_the_map_can_be_had_as_json(outgrow: Outgrow) -> None:
     ended = outgrow("map", "shop.api:app", "--json")
     assert (ended.code, ended.err) == (0, "")
     shown = json.loads(ended.out)
-    assert list(shown) == ["app", "edges", "services", "providers", "links"]
-    assert shown["edges"] == [{"name": "web", "app": "shop.api:app"}]
+    assert list(shown) == [
+        *("app", "edges", "services", "providers", "links"),
+        *("groups", "groups_from", "groups_run"),
+    ]
+    assert shown["edges"] == [{"name": "web", "app": "shop.api:app", "group": None}]
     assert shown["providers"] == [
         {"function": "shop.stock.open_smtp", "type": "Smtp", "services": ["stock"]}
     ]

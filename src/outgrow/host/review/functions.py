@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from outgrow.host.review.code import FunctionNode
-from outgrow.host.review.values import CLIENT, USES, Bound, Client, Named, Value, sketch, thing_at
+from outgrow.host.review.values import (
+    CLIENT,
+    USES,
+    Bound,
+    Client,
+    Given,
+    Named,
+    Value,
+    sketch,
+    thing_at,
+)
 from outgrow.model import is_service
 
 if TYPE_CHECKING:
@@ -57,6 +67,7 @@ class Function:
         nodes: All below it, each with its parent, but not what is inside other functions.
         value: Says what an expression in it stands for.
         is_local: Says whether a name is bound in it or in a function around it.
+        given: Its parameters that are annotated with services and may hold a client, by name.
     """
 
     file: SourceFile
@@ -67,6 +78,7 @@ class Function:
     nodes: tuple[tuple[ast.AST, ast.AST], ...]
     value: Callable[[ast.AST], Value | None]
     is_local: Callable[[str], bool]
+    given: Mapping[str, Given]
 
     @property
     def is_async(self) -> bool:

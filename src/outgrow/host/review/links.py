@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from outgrow.host.review.apps import edge_module
+from outgrow.host.review.given import handed_over
 from outgrow.host.review.values import Named, sketch
 
 if TYPE_CHECKING:
@@ -101,6 +103,9 @@ def _callers(reading: Reading) -> Mapping[Function, list[Function]]:
     for function in reading.functions.values():
         for called, _ in reading.called_by(function):
             found.setdefault(called, []).append(function)
+        if function.path != function.file.module:  # that only tells a framework of its routes
+            for handed in handed_over(reading, function):
+                found.setdefault(handed, []).append(function)
         around, _, name = function.path.rpartition(".<locals>.")
         outer = reading.functions.get(around)
         if outer is not None and "." not in name and function.is_plain:
@@ -131,7 +136,7 @@ def _edges_by_module(reading: Reading) -> dict[str, tuple[str, ...]]:
     """The edges that each module belongs to: those whose own module imports it, at any distance."""
     found: dict[str, list[str]] = {}
     for name, app in sorted(reading.code.edges.items()):
-        first = app.partition(":")[0].removesuffix(".py").replace("/", ".")
+        first = edge_module(app)
         waiting = [first] if first in reading.code.files else []
         for module in waiting:
             found.setdefault(module, []).append(name)

@@ -7,6 +7,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from outgrow.host.review.code import classes_of
+from outgrow.host.review.given import given_clients
 from outgrow.host.review.names import Names
 from outgrow.host.review.reader import Reader
 from outgrow.host.review.values import thing_at
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from outgrow.host.review.code import Code, SourceFile
     from outgrow.host.review.functions import Call, Function
+    from outgrow.host.review.given import Parameter
 
 
 class Reading:
@@ -25,16 +27,28 @@ class Reading:
         code: What was read.
         names: Of its modules.
         functions: By path.
+        used: The services that each module asks for by `uses`.
     """
 
     def __init__(self, code: Code) -> None:
         self.code = code
         self.names = Names(code)
         self.functions: dict[str, Function] = {}
+        self.used: dict[str, frozenset[type]] = {}
         for file in code.involved_files:
             self._note_attributes(file)
         for file in code.involved_files:
-            self.functions |= Reader(file, self.names, self.service_of).functions
+            reader = Reader(file, self.names, self.service_of)
+            self.functions |= reader.functions
+            self.used[file.module] = reader.used
+        self._read_again(given_clients(self))
+
+    def _read_again(self, clients: frozenset[Parameter]) -> None:
+        """Read the files in which parameters turned out to hold clients."""
+        paths = {path for path, _ in clients}
+        files = {one.file.module: one.file for one in self.functions.values() if one.path in paths}
+        for file in files.values():
+            self.functions |= Reader(file, self.names, self.service_of, clients).functions
 
     def service_of(self, path: str) -> type | None:
         """The service whose methods a class holds: itself, or one that inherits them."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from outgrow.errors import AppMissingError
 from outgrow.host.clock import system_clock
 from outgrow.host.places import is_own
+from outgrow.host.review.apps import apps_beside, apps_in, apps_of, edge_module, is_same_edge
 from outgrow.host.review.code import Code, SourceFile
 from outgrow.host.review.imports import Imports, files_in, imports_in, loaded_files, module_name
 from outgrow.host.review.leniency import lenient_clients
@@ -20,7 +21,6 @@ from outgrow.model import App, all_providers, all_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from types import ModuleType
 
 
 def code_of(targets: Sequence[str], app_dir: str | None = None) -> Code:
@@ -46,10 +46,17 @@ def code_of(targets: Sequence[str], app_dir: str | None = None) -> Code:
             # Of a folder, only such files can declare or ask for a service.
             if path in files or "outgrow" in imports_in(path.read_bytes(), ""):
                 imports.file(path)
-        table = _with_edges(table, {each: imports.thing(each) for each in named})
+        things = {each: imports.thing(each) for each in named}
         providers = [imports.thing(each) for each in table.providers]
+        # Of an app that is named, its edges belong to the code as its services do.
+        apps = apps_in([*things.values(), *(imports.file(each) for each in files)])
+        for edge in [each for app in apps for each in app.edges.values()]:
+            imports.thing(edge)
     modules = _modules(imports, paths)
-    return _collected(table, providers, modules, set(paths) if paths and not named else None)
+    if targets:
+        table = _narrowed(table, things, modules)
+    wanted = set(paths) if paths and not named else None
+    return _collected(table, apps, providers, modules, wanted)
 
 
 def _named(targets: Sequence[str], table: AppTable, root: Path) -> list[str]:
@@ -65,16 +72,17 @@ def _named(targets: Sequence[str], table: AppTable, root: Path) -> list[str]:
     return named
 
 
-def _with_edges(table: AppTable, things: Mapping[str, Any]) -> AppTable:
-    """The table with the apps that were named by hand as its edges, where it names none."""
+def _narrowed(table: AppTable, things: Mapping[str, Any], modules: Mapping[Path, str]) -> AppTable:
+    """The table with those of its edges that were read, and the apps that were named by hand."""
+    edges = {name: edge for name, edge in table.edges.items() if _is_read(edge, modules)}
     found = [
         name
         for name, thing in things.items()
         if ":" in name and callable(thing) and not isinstance(thing, type)
     ]
-    if table.edges or not found:
-        return table
-    edges = {"web": found[0]} if len(found) == 1 else {name: name for name in found}
+    others = [name for name in found if not any(is_same_edge(name, x) for x in edges.values())]
+    is_alone = len(others) == 1 and not edges
+    edges |= {"web": others[0]} if is_alone else {name: name for name in others}
     return dataclasses.replace(table, edges=edges)
 
 
@@ -90,26 +98,55 @@ def _modules(imports: Imports, paths: Sequence[Path]) -> dict[Path, str]:
 
 def _collected(
     table: AppTable,
+    named: Sequence[App],
     providers: Iterable[Callable[..., Any]],
     modules: Mapping[Path, str],
     wanted: set[Path] | None,
 ) -> Code:
     files = sorted(_parsed(modules, wanted), key=lambda one: one.module)
     names = {file.module for file in files}
-    apps = [app for name in sorted(names) for app in _apps_in(sys.modules.get(name))]
+    apps = apps_in(sys.modules.get(name) for name in sorted(names))
     classes = [cls for cls in all_services() if cls.__module__ in names and _is_current(cls)]
     of_apps = [each for app in apps for each in app.providers]
     marked = [each for each in reversed(all_providers()) if _is_known(each, names)]
-    edges: dict[str, str] = dict(table.edges)
-    for app in apps:
-        edges |= app.edges
+    name, edges = _named_by(table, named, apps, modules)
     return Code(
         files={file.module: file for file in files},
         services=tuple(sketch_of(cls) for cls in classes),
         providers=tuple(dict.fromkeys([*providers, *of_apps, *marked, system_clock])),
         edges=edges,
-        name=table.name or next((app.name for app in apps), ""),
+        name=name,
     )
+
+
+def _named_by(
+    table: AppTable, named: Sequence[App], apps: Sequence[App], modules: Mapping[Path, str]
+) -> tuple[str, dict[str, str]]:
+    """What the app is called, and its edges by the names that it gives them."""
+    given = table.edges
+    own = list(named) or apps_of(given.values(), apps) or _beside(given.values(), modules)
+    own = own or list(apps)
+    theirs = {
+        name: edge for app in own for name, edge in app.edges.items() if _is_read(edge, modules)
+    }
+    others = {
+        name: edge
+        for name, edge in given.items()
+        if not any(is_same_edge(edge, each) for each in theirs.values())
+    }
+    return table.name or (own[0].name if len(own) == 1 else ""), others | theirs
+
+
+def _is_read(edge: str, modules: Mapping[Path, str]) -> bool:
+    return edge_module(edge) in (*modules.values(), *sys.modules)
+
+
+def _beside(edges: Iterable[str], modules: Mapping[Path, str]) -> list[App]:
+    """The apps with these edges in files that nobody imports, each once."""
+    found: list[App] = []
+    for edge in edges:
+        found += [app for app in apps_beside(edge, modules) if app not in found]
+    return found
 
 
 def _parsed(modules: Mapping[Path, str], wanted: set[Path] | None) -> Iterator[SourceFile]:
@@ -121,11 +158,6 @@ def _parsed(modules: Mapping[Path, str], wanted: set[Path] | None) -> Iterator[S
             continue  # nobody imports it, or the import has said it
         imports = imports_in(source, name, is_package=path.name == "__init__.py")
         yield SourceFile(path, name, tree, imports, wanted is None or path in wanted)
-
-
-def _apps_in(module: ModuleType | None) -> list[App]:
-    # By its type, since a thing that stands for another would open or connect that to answer.
-    return [each for each in vars(module).values() if type(each) is App] if module else []
 
 
 def _is_current(cls: type) -> bool:

@@ -35,6 +35,15 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Given(Named):
+    """What a parameter is passed whose annotation is a service: a client, or an object of it."""
+
+    cls: type
+    function: str
+    name: str
+
+
+@dataclass(frozen=True)
 class Client:
     """A client of a service."""
 

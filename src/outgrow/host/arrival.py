@@ -7,9 +7,9 @@ or 504 instead. The note is found by a ContextVar, which frameworks carry along 
 
 from __future__ import annotations
 
+from asyncio import Future
 from contextvars import ContextVar
 from math import ceil
-from time import perf_counter_ns
 from typing import cast
 
 import msgspec
@@ -28,16 +28,18 @@ class Arrival(msgspec.Struct):
         begun_ns: When its headers were complete, on the clock `perf_counter_ns`.
         late_ns: From when on it is too late to begin with it; 0 where it never is.
         refusal: Why a call that it made was not answered, the latest one; None so far.
+        turn: What it waits for while it stands in line for a thread.
     """
 
     begun_ns: int
     late_ns: int = 0
     refusal: CallError | None = None
+    turn: Future[bool] | None = None
 
-    @property
-    def is_late(self) -> bool:
-        """Whether it has waited so long that nobody should begin with it any more."""
-        return bool(self.late_ns) and perf_counter_ns() > self.late_ns
+    def leave_line(self) -> None:
+        """Wait for no thread any more: the client is gone."""
+        if self.turn is not None and not self.turn.done():
+            self.turn.set_result(False)
 
 
 # None outside of requests, and where neither services nor threads have a use for it.

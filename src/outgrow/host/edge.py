@@ -214,10 +214,12 @@ class Edge:
     def _sweep_unread(self, connection: Any) -> None:
         """End a connection, of whatever kind, whose client has long read nothing."""
         size = connection.transport.get_write_buffer_size()
-        known_size, since = self._unread.get(connection, (0, 0.0))
         if size == 0:
-            self._unread.pop(connection, None)
-        elif size != known_size:
+            if self._unread:
+                self._unread.pop(connection, None)
+            return
+        known_size, since = self._unread.get(connection, (0, 0.0))
+        if size != known_size:
             self._unread[connection] = (size, self.ticked_at)
         elif self.ticked_at - since > self.state.settings.write_idle_seconds:
             connection.transport.abort()

@@ -274,6 +274,8 @@ class EdgeProtocol(HttpToolsProtocol):
         if request is not None and not request.is_counted:
             self.count(request, 0)
         super().connection_lost(exc)
+        if request is not None and not request.response_complete:
+            request.abandon()
 
     # What happens with time.
 
@@ -326,8 +328,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if answers:
             self.transport.write(_refusal(status))
         if is_open and request:
-            request.disconnected = True
-            request.message_event.set()
+            request.abandon()
         self.end(linger_bytes=_LINGER_BYTES[status] if answers else 0)
 
     def end(self, *, linger_bytes: int = 0) -> None:

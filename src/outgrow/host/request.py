@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from outgrow.host.arrival import came_of, retry_after, status_for
+from outgrow.host.line import LateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -103,6 +104,8 @@ class EdgeRequest(RequestResponseCycle):
             app = self._refuse
         try:
             result = await app(self.scope, self.receive, self.send)
+        except LateError:
+            await self._refuse(self.scope, self.receive, self.send)
         except BaseException as problem:
             is_refused = self._log_problem(problem)
             if not self.response_started:
@@ -124,8 +127,17 @@ class EdgeRequest(RequestResponseCycle):
             if self.arrival is not None:
                 self.arrival.refusal = None  # its traceback leads back to here
 
+    def abandon(self) -> None:
+        """Let the app hear that the client is gone, or not begin with it at all."""
+        self.disconnected = True
+        self.message_event.set()
+        if self.arrival is not None:
+            self.arrival.leave_line()
+
     async def _refuse(self, scope: Any, _receive: Any, send: Any) -> None:
         """Answer in the app's place; the connection stays, as a new one would cost us more."""
+        if self.disconnected:
+            return
         edge = self.protocol.edge
         edge.complain(
             "overloaded: refused a request that had waited too long; `wait_seconds_max` is %g",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from a2wsgi import WSGIMiddleware
 
 from outgrow.host.arrival import arrival
+from outgrow.host.line import Line
 from outgrow.telemetry import LOOP_KEY
 
 if TYPE_CHECKING:
@@ -21,32 +23,38 @@ def wsgi_as_asgi(app: Callable[..., Any], threads: int) -> Callable[..., Any]:
         app: The WSGI app.
         threads: Size of the pool; a further request waits for a free thread.
     """
-    bridge: Any = WSGIMiddleware
-    return bridge(_Timed(app), workers=threads)
+    return _Threaded(app, threads)
 
 
-_LATE_BODY = b"Service Unavailable"
-_LATE_HEADERS = [
-    ("content-type", "text/plain; charset=utf-8"),
-    ("content-length", str(len(_LATE_BODY))),
-    ("retry-after", "1"),
-]
+class _Threaded:
+    """Has a2wsgi serve requests; those that may not wait for ever stand in line before that."""
+
+    def __init__(self, app: Callable[..., Any], threads: int) -> None:
+        bridge: Any = WSGIMiddleware
+        self._bridge = bridge(_Timed(app), workers=threads)
+        self._line = Line(self._bridge.executor, threads)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        noted = arrival.get()
+        if noted is None or not noted.late_ns:
+            await self._bridge(scope, receive, send)
+            return
+        place = await self._line.place(noted)
+        try:
+            bridge = copy(self._bridge)
+            bridge.executor = place  # so that the place is free once the thread is, not before
+            await bridge(scope, receive, send)
+        finally:
+            place.give_back()
 
 
 class _Timed:
-    """Notes in the ASGI scope how much CPU time the thread spent on the request.
-
-    It refuses one that waited too long for a thread.
-    """
+    """Notes in the ASGI scope how much CPU time the thread spent on the request."""
 
     def __init__(self, app: Callable[..., Any]) -> None:
         self.app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        noted = arrival.get()
-        if noted is not None and noted.is_late:
-            start_response("503 Service Unavailable", _LATE_HEADERS)
-            return [_LATE_BODY]
         begun = time.thread_time_ns()
         return _TimedBody(self.app(environ, start_response), environ, begun)
 

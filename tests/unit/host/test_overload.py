@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -16,31 +15,14 @@ import uvloop
 from outgrow.host.app import LoadedApp
 from outgrow.host.edge import Edge
 from outgrow.model import Settings
-from tests.unit.host.serving import WAIT_SECONDS, App, Client, Served, answer, serve
-
-SECOND_NS = 10**9
-
-
-class Stopwatch:
-    """Stands for `perf_counter_ns`, and stands still unless it is put forward."""
-
-    def __init__(self) -> None:
-        self.now_ns = SECOND_NS
-
-    def __call__(self) -> int:
-        return self.now_ns
-
-    def pass_seconds(self, seconds: float) -> None:
-        self.now_ns += round(seconds * SECOND_NS)
+from tests.unit.host.clock import SECOND_NS, Stopwatch, stopped
+from tests.unit.host.serving import App, Client, Served, answer, serve
 
 
 @pytest.fixture
 def watch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
     """The clock by which requests wait."""
-    watch = Stopwatch()
-    for module in ("arrival", "protocol", "request"):
-        monkeypatch.setattr(f"outgrow.host.{module}.perf_counter_ns", watch)
-    return watch
+    return stopped(monkeypatch)
 
 
 def computing(watch: Stopwatch, seconds: float) -> Any:
@@ -179,26 +161,6 @@ def test_a_refused_body_is_not_taken_for_the_next_request(watch: Stopwatch) -> N
             assert (await client.response())[0] == 200
 
     serve(test, computing(watch, 1.0), wait_seconds_max=0.5)
-
-
-def test_a_request_that_waits_too_long_for_a_thread_is_refused_there(watch: Stopwatch) -> None:
-    both_came = threading.Event()
-
-    def app(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
-        assert both_came.wait(WAIT_SECONDS)
-        watch.pass_seconds(1)
-        start_response("200 OK", [("Content-Length", "2")])
-        return [b"ok"]
-
-    async def test(served: Served) -> None:
-        clients = await ask_at_once(served, 2)
-        await served.until(lambda: served.edge.in_flight == 2)
-        both_came.set()
-        responses = [await client.response() for client in clients]
-        assert sorted(status for status, *_ in responses) == [200, 503]
-        assert [headers.get("retry-after") for status, headers, _ in responses if status == 503]
-
-    serve(test, app, "wsgi", threads=1, wait_seconds_max=0.5)
 
 
 def test_one_warning_stands_for_all_refusals_of_a_second(

@@ -22,7 +22,7 @@ import pytest
 from outgrow import CallError, call, deadline, operation, service
 from outgrow.host import Host, app_of
 from outgrow.host.gate import Gate
-from outgrow.testing import Placement
+from outgrow.host.services import TestPlacement
 
 CALLERS = 800
 CALLERS_AT_ONCE = 16
@@ -251,7 +251,7 @@ def storm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Storm]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_after_a_storm_all_places_are_free_and_all_calls_are_counted(
-    storm: Storm, placement: Placement, seed: int
+    storm: Storm, placement: TestPlacement, seed: int
 ) -> None:
     async def blow() -> Host:
         host = Host(app_of(Orders), placement=placement)

@@ -10,7 +10,7 @@ import pytest
 
 from outgrow import client, operation, service
 from outgrow.host import Host, app_of
-from outgrow.testing import Placement
+from outgrow.host.services import TestPlacement
 
 placements = pytest.mark.parametrize("placement", ["local", "rpc"])
 
@@ -41,7 +41,9 @@ def counted(host: Host) -> tuple[int, int]:
 
 
 @placements
-def test_a_reader_cancelled_as_it_closes_is_no_error_of_the_stream(placement: Placement) -> None:
+def test_a_reader_cancelled_as_it_closes_is_no_error_of_the_stream(
+    placement: TestPlacement,
+) -> None:
     async def close() -> tuple[int, int]:
         host = Host(app_of(Feed), placement=placement)
         await host.start()
@@ -59,7 +61,7 @@ def test_a_reader_cancelled_as_it_closes_is_no_error_of_the_stream(placement: Pl
 
 
 @placements
-def test_a_reader_cancelled_before_the_first_item_leaves_nothing(placement: Placement) -> None:
+def test_a_reader_cancelled_before_the_first_item_leaves_nothing(placement: TestPlacement) -> None:
     async def cancel_at(turn: int) -> None:
         host = Host(app_of(Feed), placement=placement)
         await host.start()
@@ -82,7 +84,7 @@ def test_a_reader_cancelled_before_the_first_item_leaves_nothing(placement: Plac
 
 @placements
 def test_a_stream_open_at_the_end_of_the_loop_is_cleaned_up_without_a_word(
-    placement: Placement, caplog: pytest.LogCaptureFixture
+    placement: TestPlacement, caplog: pytest.LogCaptureFixture
 ) -> None:
     kept: list[Any] = []
     ended.clear()

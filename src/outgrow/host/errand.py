@@ -53,14 +53,15 @@ class Errand(Generic[T]):
         Raises:
             UnavailableError: The loop stopped, or the work was cancelled there.
         """
-        while not self._done.done():
-            try:
-                self._done.exception(LOOK_SECONDS)
-            except TimeoutError:
-                self._look()
-            except BaseException:  # such as Ctrl-C: nobody waits for it any more
-                self._cancel()
-                raise
+        try:
+            while not self._done.done():
+                try:
+                    self._done.exception(LOOK_SECONDS)
+                except TimeoutError:
+                    self._look()
+        except BaseException:  # such as Ctrl-C: nobody waits for it any more
+            self._cancel()
+            raise
         return self._done.result()
 
     async def outcome(self) -> T:

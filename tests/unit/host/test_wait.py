@@ -162,6 +162,15 @@ def test_an_exit_in_an_operation_reaches_who_waits_and_no_other(
     assert wait(slow.quick()) == 1
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts, also where these tests were begun by a shell's `&`, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_the_call_that_is_waited_for() -> None:
     slow = client(Slow)
     wait(slow.quick())

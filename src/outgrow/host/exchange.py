@@ -77,8 +77,8 @@ class Exchange:
 
         def connected() -> AnsweringConnection:
             made = AnsweringConnection([*answerers], name=self._name, version=self._version)
-            self._open = {each for each in self._open if not each.is_gone}
-            self._open.add(made)
+            # Always another set: the thread of the heartbeat may be counting in this one.
+            self._open = {made, *(each for each in self._open if not each.is_gone)}
             if self._is_leaving:
                 made.leave()
             return made
@@ -101,6 +101,14 @@ class Exchange:
             self._server.close()
         for connection in self._open:
             connection.leave()
+        await self.emptied(seconds)
+
+    async def emptied(self, seconds: float) -> None:
+        """Wait until nobody calls here any more; not for ever.
+
+        Args:
+            seconds: The longest to wait.
+        """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await asyncio.gather(*(each.closed() for each in self._open))

@@ -59,6 +59,7 @@ class Worker:
         self._edge: Edge | None = None
         self._exchange: Exchange | None = None
         self._requests_max = _worn_after(begin)
+        self._is_orphan = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> int:
@@ -128,6 +129,10 @@ class Worker:
         give_up = loop.time() + drain.seconds
         await edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
         if self._exchange is not None:
+            part = self._begin.part
+            if self._is_orphan and part is not None and EDGE_NAME not in part.runs:
+                # Nobody replaces it: what others have begun may need it to the end.
+                await self._exchange.emptied(max(give_up - loop.time(), 0.0))
             # Only now: what the edge's last requests call may need the services that run here.
             await self._exchange.leave(max(give_up - loop.time(), 0.0))
 
@@ -176,8 +181,20 @@ class Worker:
             self._keep(self._drain(self._edge, drain))
 
     def _orphaned(self) -> None:
-        os.write(2, b"outgrow: the supervisor is gone, so this worker stops\n")
+        try:
+            os.write(2, b"outgrow: the supervisor is gone, so this worker stops\n")
+        except OSError:
+            _print_nowhere()  # it was the supervisor that read it
+        self._is_orphan = True
         self._leave(Drain(closes_idle=True, seconds=_ORPHAN_DRAIN_SECONDS))
+
+
+def _print_nowhere() -> None:
+    """Have what is printed fail nobody, as what runs at the end of an app may print."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
 
 
 def run_hook(hook: str | None, worker: str) -> None:

@@ -23,9 +23,9 @@ from outgrow.placement.crew import (
     send_waiting,
     what_is_awaited,
 )
-from outgrow.placement.groups import Change, Deployment, Size
+from outgrow.placement.groups import Change, Deployment, Size, is_called_by_leaving, too_many
 from outgrow.placement.judge import judge
-from outgrow.placement.meeting import share, tell_directory
+from outgrow.placement.meeting import release, share, tell_directory
 from outgrow.placement.nurseries import Nurseries
 from outgrow.placement.plan import whole_plan
 from outgrow.placement.roster import Roster, how_it_ended, parts_of
@@ -106,12 +106,15 @@ class Fleet:
 
     # What is asked for from outside.
 
-    def load(self, settings: Settings, plan: Plan | None = None) -> Change:
+    def load(
+        self, settings: Settings, plan: Plan | None = None, *, is_applied: bool = False
+    ) -> Change:
         """Bring a new version of the app into service; replaces a change that is under way.
 
         Args:
             settings: How to run it.
             plan: Which group runs what; as before where None.
+            is_applied: The plan is of another version, which may have had services that are gone.
         """
         self._replace_change("another reload came before this one was done")
         self._versions += 1  # never twice the same, whether it came to serve or not
@@ -119,20 +122,24 @@ class Fleet:
         load = Load(self._versions, begin)
         self.loads.append(load)
         self._nurseries.start(load)
-        return self._begin(Deployment(load, plan or self.plan))
+        return self._begin(Deployment(load, plan or self.plan, is_applied))
 
     def place(self, plan: Plan) -> Change:
         """Bring the version in service from its plan to another; replaces a change under way.
 
         Raises:
-            RefusedError: Nothing serves yet, or the plan names what the app does not have.
+            RefusedError: Nothing serves yet.
         """
         if self.in_service is None:
             raise RefusedError("nothing serves yet", hint="Try again when it does")
         self._replace_change("another change came before this one was done")
-        load = self.in_service.load
-        plan = plan.completed(load.loaded.services if load.loaded else ())
-        return self._begin(Deployment(load, plan))
+        return self._begin(Deployment(self.in_service.load, self.completed(plan), is_applied=True))
+
+    def completed(self, plan: Plan) -> Plan:
+        """A plan with all services of what serves, and no others."""
+        if self.in_service is None:
+            return plan
+        return plan.completed(self.in_service.plan.services, drops_others=True)
 
     def _replace_change(self, text: str) -> None:
         if self.change is not None:
@@ -141,7 +148,9 @@ class Fleet:
     def _begin(self, target: Deployment) -> Change:
         self._roster.forgive()  # what failed may be what the new version mends
         for group in target.plan.groups:
-            self.sizes.setdefault(group.name, Size.of(group))
+            # A change that was given up may have left another size.
+            if self.in_service is None or self.in_service.plan.group(group.name) is None:
+                self.sizes[group.name] = Size.of(group)
         self.change = Change(target, self._loop.create_future())
         self._waited_said_at = self._loop.time()
         return self.change
@@ -169,7 +178,7 @@ class Fleet:
             name
             for deployment in self._needed()
             for group in deployment.plan.groups
-            for name in self._names(group)
+            for name in self.sizes[group.name].names(group)
         }
         self._roster.expect_only(names)
 
@@ -202,13 +211,8 @@ class Fleet:
     def ready(self) -> list[Worker]:
         """Workers of what is in service that are ready and stay."""
         deployment = self.in_service
-        if deployment is None:
-            return []
-        return [
-            worker
-            for worker in self.workers.values()
-            if worker.ready_at and not worker.drain_at and deployment.fits(worker)
-        ]
+        stay = [w for w in self.workers.values() if w.ready_at and not w.drain_at]
+        return [worker for worker in stay if deployment and deployment.fits(worker)]
 
     def ready_in(self, group: Group) -> list[Worker]:
         """Those of one group."""
@@ -295,7 +299,7 @@ class Fleet:
             for worker in deployment.members(self.workers.values(), group)
             if not worker.is_worn
         }
-        for name in self._names(group):
+        for name in self.sizes[group.name].names(group):
             is_patient = self._roster.patience_with(name).next_start_at > now
             if name not in members and len(members) < wanted and not is_patient:
                 members.add(name)
@@ -310,6 +314,8 @@ class Fleet:
         if change is None or change.target.load.loaded is None:
             return
         for group in change.target.plan.groups:
+            if self.in_service and change.target.keeps(group, self.in_service):
+                continue  # what ails it is no reason to keep the others from changing
             members = change.target.members(self.workers.values(), group)
             ready = [worker for worker in members if worker.ready_at]
             if len(ready) < (self.sizes[group.name].wanted if self.in_service else 1):
@@ -321,6 +327,8 @@ class Fleet:
         for group in change.target.plan.groups:
             self.sizes[group.name].take(group)
         self._end_change(None)
+        self._nobody_waits()
+        self._make_sockets()
 
     def _share(self, now: float) -> None:
         present = [
@@ -335,26 +343,19 @@ class Fleet:
         needed = self._needed()
         for worker in self.workers.values():
             is_needed = any(deployment.fits(worker) for deployment in needed)
-            if not is_needed and not worker.drain_at and not self._is_called_by_old(worker):
+            if is_needed or worker.drain_at:
+                continue
+            is_old = worker.load is not self.in_service.load
+            if is_old and is_called_by_leaving(worker, self.workers.values()):
+                release(worker)
+            else:
                 self._drain(worker, now)
         for group in self.in_service.plan.groups:
-            ready = self.ready_in(group)
-            fresh = [worker for worker in ready if not worker.is_worn]
-            surplus = sorted(fresh, key=_number)[self.sizes[group.name].wanted :]
-            worn = [worker for worker in ready if worker.is_worn]
-            enough = len(fresh) >= self.sizes[group.name].wanted
-            for worker in surplus + (worn if enough else []):
+            for worker in too_many(self.ready_in(group), self.sizes[group.name].wanted):
                 self._drain(worker, now)
         for load in self.loads[:]:
             if not self._is_needed(load) and not any(w.load is load for w in self.workers.values()):
                 self._drop(load)
-
-    def _is_called_by_old(self, worker: Worker) -> bool:
-        """Whether the edge of its version, which leaves too, may still need what it runs."""
-        assert self.in_service is not None
-        if worker.has_edge or worker.load is self.in_service.load:
-            return False
-        return any(w.has_edge and w.load is worker.load for w in self.workers.values())
 
     def _drain(self, worker: Worker, now: float, *, closes_idle: bool = False) -> None:
         worker.drain_at = worker.drain_at or now
@@ -391,6 +392,12 @@ class Fleet:
     def _gone(self, worker: Worker, status: int | None) -> None:
         if not self._roster.remove(worker) or self.is_stopping or worker.drain_at:
             return
+        if not any(deployment.fits(worker) for deployment in self._needed()):
+            self.say(
+                f"{worker.name} of version {worker.load.version}, which was about to leave, "
+                f"{how_it_ended(worker, status)}"
+            )
+            return
         if not worker.ready_at and self._is_only_new(worker):
             text = f"{worker.name} {how_it_ended(worker, status)} before it was ready"
             failed = worker.failed or as_failed(WorkerDiedError(text))
@@ -417,7 +424,7 @@ class Fleet:
         try:
             for deployment in self._needed():
                 if deployment.load is load:
-                    deployment.plan = deployment.plan.completed(load.loaded.services)
+                    deployment.complete(load.loaded.services)
         except OutgrowError as problem:
             self.load_failed(load, as_failed(problem))
         self.settle()
@@ -438,8 +445,11 @@ class Fleet:
         self._end_change(problem)
         now = self._loop.time()
         for worker in given_up:
-            worker.drain_at = worker.drain_at or now
-            worker.kill(signal.SIGKILL, now)
+            if worker.ready_at:
+                self._drain(worker, now)  # others of its version call it already
+            else:
+                worker.drain_at = worker.drain_at or now
+                worker.kill(signal.SIGKILL, now)
         if not self._is_needed(target.load):
             self._drop(target.load)
         if self.in_service is None and not is_replaced and not self.fatal.done():
@@ -460,10 +470,6 @@ class Fleet:
             done.exception()  # read, so that nobody has to
 
     # Workers.
-
-    def _names(self, group: Group) -> list[str]:
-        count = self.sizes[group.name].wanted
-        return [f"{group.name}/{number}" for number in range(1, count + 1)]
 
     def _make_sockets(self) -> None:
         replicas = self.plan.edge.replicas
@@ -488,7 +494,3 @@ class Fleet:
     def note(self, text: str) -> None:
         """Remember an event, for `status`."""
         self.events.append((time.time(), text))
-
-
-def _number(worker: Worker) -> int:
-    return int(worker.name.rpartition("/")[2])

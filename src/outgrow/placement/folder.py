@@ -17,6 +17,7 @@ LOG_NAME = "log"
 PLAN_NAME = "plan.json"
 CALLS_NAME = "calls"
 _SOCKET_PATH_BYTES_MAX = 100
+_CALLS_PATH_BYTES_MAX = 90  # so that its sockets, which are numbered without end, have room
 
 
 class Folder:
@@ -68,7 +69,7 @@ class Folder:
         """
         if self._calls is None:
             own = self.path / CALLS_NAME
-            if len(bytes(own)) < _SOCKET_PATH_BYTES_MAX:
+            if len(bytes(own)) <= _CALLS_PATH_BYTES_MAX:
                 shutil.rmtree(own, ignore_errors=True)
                 own.mkdir(mode=0o700)
                 self._calls = own

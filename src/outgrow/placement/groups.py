@@ -24,10 +24,25 @@ class Deployment:
     Attributes:
         load: The version.
         plan: Who runs what; of all services once the app is imported.
+        is_applied: The plan is of another version, which may have had services that are gone.
     """
 
     load: Load
     plan: Plan
+    is_applied: bool = False
+
+    def complete(self, services: Iterable[str]) -> None:
+        """Have the plan name all services of the app.
+
+        Raises:
+            RefusedError: It names one that the app does not have.
+        """
+        self.plan = self.plan.completed(services, drops_others=self.is_applied)
+
+    def keeps(self, group: Group, other: Deployment) -> bool:
+        """Whether the workers of a group are those of another deployment."""
+        there = other.plan.group(group.name)
+        return self.load is other.load and there is not None and there.runs == group.runs
 
     def fits(self, worker: Worker) -> bool:
         """Whether a worker is what this needs."""
@@ -76,6 +91,10 @@ class Size:
         """The least that a group may have."""
         return cls(Scaler(group.replicas, group.busy_percent), group.replicas.min)
 
+    def names(self, group: Group) -> list[str]:
+        """What its workers are called."""
+        return [f"{group.name}/{number}" for number in range(1, self.wanted + 1)]
+
     def take(self, group: Group) -> None:
         """Keep to other bounds from now on."""
         if (group.replicas, group.busy_percent) != (self.scaler.replicas, self.scaler.busy_percent):
@@ -89,3 +108,26 @@ class Size:
         self._looked_at = now
         wanted = self.scaler.wanted(now, self.wanted, busy_percents)
         return wanted if wanted != self.wanted else None
+
+
+def too_many(ready: Sequence[Worker], wanted: int) -> list[Worker]:
+    """The workers of a group that can leave: those with the highest numbers, and worn ones."""
+    fresh = [worker for worker in ready if not worker.is_worn]
+    worn = [worker for worker in ready if worker.is_worn]
+    surplus = sorted(fresh, key=_number)[wanted:]
+    return surplus + (worn if len(fresh) >= wanted else [])
+
+
+def _number(worker: Worker) -> int:
+    return int(worker.name.rpartition("/")[2])
+
+
+def is_called_by_leaving(worker: Worker, workers: Iterable[Worker]) -> bool:
+    """Whether edges of a version that leaves may still need what one of its workers runs.
+
+    One with an edge of its own stays for those that were told to leave before, by another plan.
+    """
+    edges = [each for each in workers if each.has_edge and each.load is worker.load]
+    if not worker.has_edge:
+        return bool(edges)
+    return any(each.drain_at and not {*worker.runs} <= {*each.runs} for each in edges)

@@ -28,6 +28,11 @@ class KeptPlan(msgspec.Struct):
     current: Plan
     before: list[Plan] = []
 
+    @property
+    def is_applied(self) -> bool:
+        """Whether something was applied to the plan of outgrow.toml."""
+        return self.current != self.written
+
     def take_written(self, written: Plan) -> bool:
         """Take over a plan from outgrow.toml if it has changed; whether it drops what was applied.
 
@@ -35,7 +40,7 @@ class KeptPlan(msgspec.Struct):
         """
         if written == self.written:
             return False
-        drops = self.current != self.written
+        drops = self.is_applied
         self.written, self.current, self.before = written, written, []
         return drops
 
@@ -55,9 +60,15 @@ class KeptPlan(msgspec.Struct):
             raise RefusedError("there is nothing to undo", hint="`outgrow status` shows the groups")
         return self.before[-1]
 
-    def took_back(self) -> None:
-        """Note that the plan before this one is in force again."""
-        self.current = self.before.pop()
+    def took_back(self, plan: Plan) -> None:
+        """Note that the plan before this one is in force again.
+
+        Args:
+            plan: What is in force: that one, and what was changed while it was brought back.
+        """
+        before = self.before.pop() if self.before else plan
+        is_same = before.completed(plan.services, drops_others=True) == plan
+        self.current = before if is_same else plan
 
     def write(self, path: Path) -> None:
         """Keep it in a file, which is there whole or not at all.

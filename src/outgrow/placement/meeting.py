@@ -36,6 +36,13 @@ def share(listeners: Listeners, ready: Sequence[Worker], now: float) -> None:
             worker.listening -= lost
 
 
+def release(worker: Worker) -> None:
+    """Have a worker accept no more connections, and serve those that it has."""
+    if worker.listening:
+        send(worker.channel, Release(sorted(worker.listening)))
+        worker.listening.clear()
+
+
 def _listen(listeners: Listeners, worker: Worker, numbers: set[int]) -> None:
     ordered = sorted(numbers)
     for start in range(0, len(ordered), DESCRIPTORS_MAX):

@@ -6,6 +6,7 @@ the other; so what a change will do can be printed before it is done, and undone
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 EDGE = "web"
 BUSY_PERCENT = 60.0
+GROUP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
+GROUP_NAME_HINT = "Use small letters, digits, `-` and `_`, up to 32 of them"
+GROUPS_MAX = 64
 _ONE = Replicas(1, 1)
 
 
@@ -57,6 +61,17 @@ class Plan:
 
     groups: tuple[Group, ...]
 
+    def __post_init__(self) -> None:
+        """Refuse what no group can be, as a file may hold it.
+
+        Raises:
+            ValueError: It makes no sense.
+        """
+        if not (self.groups and self.groups[0].has_edge):
+            raise ValueError("the first group of a plan has the edge")
+        if not all(1 <= each.replicas.min <= each.replicas.max for each in self.groups):
+            raise ValueError("a group of a plan has no workers")
+
     @property
     def edge(self) -> Group:
         """The group through which outsiders enter."""
@@ -67,6 +82,11 @@ class Plan:
         """Whether there is more than one group."""
         return len(self.groups) > 1
 
+    @property
+    def services(self) -> tuple[str, ...]:
+        """All that it says a home of, besides the edge."""
+        return tuple(name for group in self.groups for name in group.services)
+
     def group(self, name: str) -> Group | None:
         """The group of this name."""
         return next((each for each in self.groups if each.name == name), None)
@@ -75,22 +95,28 @@ class Plan:
         """The group that runs a service."""
         return next((each for each in self.groups if name in each.runs), None)
 
-    def completed(self, services: Iterable[str]) -> Plan:
+    def completed(self, services: Iterable[str], *, drops_others: bool = False) -> Plan:
         """The plan with all services of the app: those that it does not name run with the edge.
+
+        Args:
+            services: Of the app.
+            drops_others: Leave out what the app does not have, rather than to refuse it.
 
         Raises:
             RefusedError: It names one that the app does not have.
         """
         known = sorted(services)
-        for group in self.groups:
-            for name in group.services:
-                if name not in known:
-                    raise RefusedError(
-                        f"the group `{group.name}` runs `{name}`, which is no service of the app",
-                        hint=f"Services: {', '.join(known) or 'none'}",
-                    )
+        others = set(self.services) - set(known)
+        if others and not drops_others:
+            name = min(others)
+            home = self.home_of(name)
+            raise RefusedError(
+                f"the group `{home and home.name}` runs `{name}`, which is no service of the app",
+                hint=f"Services: {', '.join(known) or 'none'}",
+            )
         homeless = [name for name in known if self.home_of(name) is None]
-        return self._with(_running(self.edge, [*self.edge.runs, *homeless]))
+        left = [_running(each, set(each.runs) - others) for each in self.groups]
+        return self._with(_running(left[0], [*left[0].runs, *homeless]), *left[1:])
 
     # Changes.
 
@@ -98,17 +124,23 @@ class Plan:
         """The plan with a service in another group, which is made if there is none.
 
         Raises:
-            RefusedError: There is no such service.
+            RefusedError: There is no such service, or there can be no such group.
         """
         home = self.home_of(service)
         if home is None or service == EDGE:
-            names = sorted(name for group in self.groups for name in group.services)
             raise RefusedError(
                 f"there is no service `{service}` to move",
-                hint=f"Services: {', '.join(names) or 'none'}",
+                hint=f"Services: {', '.join(sorted(self.services)) or 'none'}",
             )
         if home.name == to:
             return self
+        if not GROUP_NAME.fullmatch(to):
+            raise RefusedError(f"`{to}` is no name for a group", hint=GROUP_NAME_HINT)
+        if self.group(to) is None and len(self.groups) >= GROUPS_MAX:
+            raise RefusedError(
+                f"there are {GROUPS_MAX} groups, and no more can be made",
+                hint="Merge some: `--merge GROUP=INTO`",
+            )
         left = _running(home, [name for name in home.runs if name != service])
         there = self.group(to) or Group(name=to, runs=(), busy_percent=home.busy_percent)
         return self._with(left, _running(there, [*there.runs, service]))

@@ -9,22 +9,27 @@ replicas = { min = 1, max = 4, busy_percent = 60 }
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.errors import SettingValueError, UnknownSettingError
-from outgrow.placement.plan import EDGE, Group, Plan, whole_plan
+from outgrow.placement.plan import (
+    EDGE,
+    GROUP_NAME,
+    GROUP_NAME_HINT,
+    GROUPS_MAX,
+    Group,
+    Plan,
+    whole_plan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from outgrow.model import Replicas, Settings
 
-_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _KEYS = ("runs", "replicas")
 _REPLICAS_KEYS = ("min", "max", "busy_percent")
-GROUPS_MAX = 64
 
 
 def plan_in(
@@ -95,10 +100,10 @@ def _group(
     file_name: str,
     parse_replicas: Callable[[object], Replicas],
 ) -> Group:
-    if not _NAME.fullmatch(name):
+    if not GROUP_NAME.fullmatch(name):
         raise SettingValueError(
             f"`{name}` in {file_name} is no name for a group",
-            hint="Use small letters, digits, `-` and `_`, up to 32 of them",
+            hint=GROUP_NAME_HINT,
         )
     _only(table, _KEYS, f"the group `{name}` of {file_name}")
     runs = table.get("runs")

@@ -88,7 +88,9 @@ class Roster:
             return  # it will be back
         self._count += 1
         part = None
-        if deployment.plan.is_split:
+        # One that runs all may be called too, by an edge of its version that a merge made leave.
+        are_apart = any(each.meeting and each.load is load for each in self.workers.values())
+        if deployment.plan.is_split or are_apart:
             part = Part([*group.runs], f"unix:{self._calls_folder}/{self._count}.sock")
         out, err = self._pipes.open(name) if self._pipes else (None, None)
         try:

@@ -122,7 +122,7 @@ class Supervisor:
             _ignore_signals()
 
     async def _supervise(self) -> int:
-        self.fleet.load(self.settings)
+        self.fleet.load(self.settings, is_applied=self.kept.is_applied)
         ticking = asyncio.ensure_future(self._tick())
         watching = asyncio.ensure_future(self._reload_on_change())
         stopping = asyncio.ensure_future(self._stopping.wait())
@@ -198,7 +198,7 @@ class Supervisor:
     async def _change(self, wish: Wish) -> str:
         if self.fleet.is_stopping:
             raise RefusedError("the supervisor is stopping", hint="Start it again first")
-        plan = wish.plan_after(self.kept, self.fleet.plan, self.machine)
+        plan = self.fleet.completed(wish.plan_after(self.kept, self.fleet.plan, self.machine))
         steps = self.fleet.plan.steps_to(plan)
         for step in steps or ([] if wish.reload else ["nothing changes"]):
             self.fleet.say(step)
@@ -217,21 +217,24 @@ class Supervisor:
         return done
 
     async def _place(self, plan: Plan) -> None:
-        """Bring the workers from the plan in force to another."""
+        """Bring the workers from the plan in force to another; all of it, or nothing."""
         fleet = self.fleet
-        for group in plan.groups:
-            if fleet.plan.group(group.name) is not None:
-                fleet.resize(group.name, group.replicas, group.busy_percent)
         if [(group.name, group.runs) for group in plan.groups] != [
             (group.name, group.runs) for group in fleet.plan.groups
         ]:
             await fleet.place(plan).done
+            return
+        for group in plan.groups:
+            fleet.resize(group.name, group.replicas, group.busy_percent)
 
     def _plan_changed(self, wish: Wish) -> None:
         if wish.undo:
-            self.kept.took_back()
+            self.kept.took_back(self.fleet.plan)
         else:
             self.kept.changed(self.fleet.plan)
+        self._write_plan()
+
+    def _write_plan(self) -> None:
         try:
             self.kept.write(self._plan_path)
         except OSError as problem:
@@ -244,18 +247,21 @@ class Supervisor:
         for name in fixed:
             if getattr(settings, name) != getattr(self.settings, name):
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
-        if self.kept.take_written(resolved.plan):
-            self.say("outgrow.toml has changed: what was applied before is dropped")
-        is_same = self.kept.current == self.kept.written
-        change = self.fleet.load(settings, resolved.plan if is_same else None)
+        is_applied = self.kept.is_applied and resolved.plan == self.kept.written
+        plan = None if is_applied else resolved.plan
+        change = self.fleet.load(settings, plan, is_applied=is_applied)
         self.say(f"version {change.target.load.version} is loading")
-        change.done.add_done_callback(partial(self._take, settings))
+        change.done.add_done_callback(partial(self._take, resolved))
         return change.done
 
-    def _take(self, settings: Settings, done: asyncio.Future[None]) -> None:
-        """Live by new settings once the version that has them serves."""
-        if not done.cancelled() and done.exception() is None:
-            self.settings = settings
+    def _take(self, resolved: Resolved, done: asyncio.Future[None]) -> None:
+        """Live by new settings and their plan once the version that has them serves."""
+        if done.cancelled() or done.exception() is not None:
+            return
+        self.settings = resolved.settings
+        if self.kept.take_written(resolved.plan):
+            self.say("outgrow.toml has changed: what was applied before is dropped")
+            self._write_plan()
 
     def _reload_by_signal(self) -> None:
         if self._had_terminal and _terminal_is_gone():

@@ -127,3 +127,13 @@ def test_a_socket_can_lie_deeper_than_the_kernel_can_name(tmp_path: Path) -> Non
 def test_a_short_path_stays_as_it_is() -> None:
     with short_path(Path("/run/app.sock")) as short:
         assert short == "/run/app.sock"
+
+
+@pytest.mark.parametrize("length", [90, 91, 99, 105])
+def test_sockets_for_calls_have_room_however_many_were_made(tmp_path: Path, length: int) -> None:
+    name = "f" * (length - len(f"{tmp_path}//calls"))
+    folder = Folder(tmp_path / name)
+    made = folder.calls_path()
+    assert len(bytes(made / "4294967295.sock")) <= 107
+    folder.close()
+    assert not made.exists()

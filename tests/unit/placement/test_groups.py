@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from outgrow.errors import RefusedError, StartupFailedError
-from outgrow.host import Directory, Drain, Listen
+from outgrow.host import Directory, Drain, Listen, Release
 from outgrow.model import Replicas, Settings
 from outgrow.placement.plan import Group, Plan
 from tests.unit.placement.troupe import Actor, Play, Troupe, play
@@ -207,5 +207,145 @@ def test_a_group_is_scaled_by_itself(stage: Stage) -> None:
         await troupe.all_ready()
         assert troupe.names() == ["web/1", "work/1", "work/2", "work/3"]
         assert len(where(one(troupe, "web/1"))["mail"]) == 3
+
+    stage(piece)
+
+
+def test_what_a_move_that_is_given_up_has_started_finishes_what_it_was_asked(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        work = one(troupe, "work/1")
+        troupe.fleet.place(troupe.fleet.plan.moved("orders", "desk").moved("mail", "post"))
+        await troupe.settle()
+        desk = one(troupe, "desk/1")
+        desk.is_ready()
+        await troupe.settle()
+        assert where(work)["orders"] == ["unix:calls/1.sock", "unix:calls/4.sock"]
+        troupe.fails(one(troupe, "post/1"), "no key")
+        assert desk.told(Drain)
+        assert not next(w for w in troupe.fleet.workers.values() if w.pid == desk.pid).killed_at
+
+    stage(piece)
+
+
+def test_a_move_waits_for_no_group_that_it_does_not_touch(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        one(troupe, "work/1").dies()
+        await troupe.settle()
+        one(troupe, "work/1").dies()
+        change = troupe.fleet.place(troupe.fleet.plan.moved("orders", "desk"))
+        await troupe.settle()
+        for actor in (*troupe.workers("web/1")[1:], one(troupe, "desk/1")):
+            actor.is_ready()
+        await troupe.settle()
+        assert change.done.done()
+
+    stage(piece)
+
+
+def test_a_move_goes_on_while_the_app_is_imported_anew(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        troupe.nursery.dies()
+        change = troupe.fleet.place(troupe.fleet.plan.moved("orders", "desk"))
+        await troupe.settle(0.1)
+        await troupe.imported()
+        await troupe.all_ready()
+        assert change.done.result() is None
+        assert "desk/1" in troupe.names()
+
+    stage(piece)
+
+
+def test_a_service_that_is_gone_leaves_an_applied_plan(stage: Stage) -> None:
+    plan = Plan((PLAN.groups[0], Group(name="work", runs=("mail", "male"))))
+
+    async def piece(troupe: Troupe) -> None:
+        change = troupe.fleet.load(troupe.settings, is_applied=True)
+        await troupe.imported()
+        await troupe.all_ready()
+        assert change.done.result() is None
+        assert troupe.fleet.plan.services == ("orders", "mail")
+
+    stage(piece, plan=plan)
+
+
+def test_more_workers_with_the_edge_of_a_new_version_get_sockets(stage: Stage) -> None:
+    four = Plan((Group(name="web", runs=("web",), replicas=Replicas(4, 4)), *PLAN.groups[1:]))
+
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        troupe.fleet.load(troupe.settings, four)
+        await troupe.imported()
+        await troupe.all_ready()
+        await troupe.all_ready()
+        assert len(troupe.listeners.sockets) == 4
+
+    stage(piece)
+
+
+def test_a_number_of_workers_that_was_given_up_is_forgotten(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        moved = troupe.fleet.plan.moved("orders", "desk")
+        troupe.fleet.place(moved.resized("desk", Replicas(3, 3)))
+        await troupe.settle()
+        troupe.fails(troupe.workers("desk/1")[0], "no key")
+        troupe.fleet.place(moved)
+        await troupe.settle()
+        assert troupe.fleet.sizes["desk"].wanted == 1
+
+    stage(piece)
+
+
+def test_each_group_is_scaled_by_its_own_busy_share(stage: Stage) -> None:
+    scaling = Group(name="work", runs=("mail",), replicas=Replicas(1, 4))
+    plan = Plan((Group(name="web", runs=("web",), replicas=Replicas(1, 4)), scaling))
+
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        for _ in range(12):
+            for actor in troupe.workers():
+                actor.say(actor.beat(95.0 if actor.name == "work/1" else 10.0))
+            await troupe.settle(1.0, beats=False)
+        assert {name: size.wanted for name, size in troupe.fleet.sizes.items()} == {
+            "web": 1,
+            "work": 2,
+        }
+
+    stage(piece, plan=plan)
+
+
+def test_the_end_of_an_old_versions_service_is_told_as_what_it_is(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        work = one(troupe, "work/1")
+        troupe.fleet.load(troupe.settings)
+        await troupe.imported()
+        await troupe.all_ready()
+        work.dies()
+        assert "work/1 of version 1, which was about to leave, was killed" in troupe.said[-1]
+        assert not troupe.fleet.restarts
+
+    stage(piece)
+
+
+def test_an_edge_with_services_stays_for_one_of_its_version_that_left_before(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        first = one(troupe, "web/1")
+        troupe.fleet.place(troupe.fleet.plan.moved("mail", "web"))
+        await troupe.settle()
+        await troupe.all_ready()
+        second = troupe.workers("web/1")[1]
+        troupe.fleet.load(troupe.settings)
+        await troupe.imported()
+        await troupe.all_ready()
+        assert second.told(Release)
+        assert not second.told(Drain)
+        assert where(first)["mail"] == ["unix:calls/3.sock"]
+        first.dies(0)
+        assert second.told(Drain)
 
     stage(piece)

@@ -52,9 +52,9 @@ def test_changes_are_taken_back_one_by_one() -> None:
     kept.changed(SPLIT)
     kept.changed(SPLIT.moved("stock", "work"))
     assert kept.undone() == SPLIT
-    kept.took_back()
+    kept.took_back(kept.undone())
     assert kept.undone() == WHOLE
-    kept.took_back()
+    kept.took_back(kept.undone())
     with pytest.raises(RefusedError, match="nothing to undo"):
         kept.undone()
 

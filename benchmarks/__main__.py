@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-NAMES = ("count", "start", "balance", "memory", "http", "overload", "calls")
+NAMES = ("count", "start", "balance", "memory", "http", "overload", "calls", "remote")
 
 
 def main() -> None:

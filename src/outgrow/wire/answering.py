@@ -189,15 +189,19 @@ class AnsweringConnection(Connection):
         try:
             if self._room is not None:
                 await self.room()
-            extras, body = _parts(one)
+            if one.flags & HAS_EXTRAS:
+                extras, body = split_extras(one.body)
+            else:
+                extras, body = _NO_EXTRAS, one.body
             body = await answerer.answer(caller, deadline_ns, extras, body)
-            self._check_size(answerer, body)
+            if len(body) > self.body_bytes_max:
+                self._check_size(answerer, body)
         except BaseException as error:
             self._fault(call, answerer, error)
         else:
             # A call that nobody waits for any more is not among those that run.
             if self._running.pop(call, None) is not None and self.is_open:
-                self.send(HEAD.pack(len(body), RESULT, 0, 0, 0, call, 0) + body)
+                self.send_with(HEAD.pack(len(body), RESULT, 0, 0, 0, call, 0), body)
 
     async def _streamed(
         self, answerer: Answerer, one: WireFrame, caller: str, deadline_ns: int
@@ -230,7 +234,7 @@ class AnsweringConnection(Connection):
             if self._running.get(call) is not running:
                 return  # nobody reads it, whatever it makes of being cancelled
             running.credit_bytes -= HEAD.size + len(body)
-            self.send(HEAD.pack(len(body), ITEM, 0, 0, 0, call, 0) + body)
+            self.send_with(HEAD.pack(len(body), ITEM, 0, 0, 0, call, 0), body)
             count += 1
             if count % ITEMS_AT_ONCE_MAX == 0:
                 await asyncio.sleep(0)  # items that need no waiting must not keep the others out

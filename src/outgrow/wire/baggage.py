@@ -65,6 +65,8 @@ class Baggage(Generic[T]):
 
 def packed_baggage() -> dict[str, bytes]:
     """All that is set here, as bytes by name."""
+    if not _declared:
+        return {}
     return {
         name: each.codec.encode(value)
         for name, each in _declared.items()

@@ -174,7 +174,8 @@ class Peers:
                 peer.answered()
                 raise
             else:
-                peer.answered()
+                if peer.misses:
+                    peer.answered()
                 return body
 
     async def stream(self, service: str, call: Call) -> AsyncGenerator[bytes]:

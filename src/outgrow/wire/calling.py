@@ -29,7 +29,7 @@ from outgrow.wire.frames import (
     FrameError,
     Hello,
     WireFrame,
-    call_frame,
+    call_head,
     frame,
     hello_frame,
     read_hello,
@@ -142,7 +142,9 @@ class CallingConnection(Connection):
             CallLostError: No answer will come.
             Exception: What the operation raised.
         """
-        number = await self._begin(call)
+        if self._room is not None:
+            await self._own_turn()
+        number = self._begin(call)
         answer = self._answers[number] = self._loop.create_future()
         try:
             return await answer
@@ -158,7 +160,9 @@ class CallingConnection(Connection):
             CallLostError: The rest will not come.
             Exception: What the operation raised.
         """
-        number = await self._begin(call)
+        if self._room is not None:
+            await self._own_turn()
+        number = self._begin(call)
         incoming = self._streams[number] = _Incoming(self._loop)
         timer = None
         if call.left_ns < LONG_NS:
@@ -179,16 +183,17 @@ class CallingConnection(Connection):
             if self._streams.pop(number, None) is not None:
                 self._cancel(number)
 
-    async def _begin(self, call: Call) -> int:
-        if self._room is not None:
-            self._waiting += 1
-            try:
-                await self.room()
-            except asyncio.CancelledError:
-                self._waiting -= 1
-                self._close_if_done()
-                raise
+    async def _own_turn(self) -> None:
+        self._waiting += 1
+        try:
+            await self.room()
+        except asyncio.CancelledError:
             self._waiting -= 1
+            self._close_if_done()
+            raise
+        self._waiting -= 1
+
+    def _begin(self, call: Call) -> int:
         operation = self._numbers.get(call.operation)
         if not self.is_open:
             raise self._lost_call(self._why, may_have_run=False)
@@ -202,12 +207,12 @@ class CallingConnection(Connection):
             self._count += 1
             number = self._count % _CALLS_MAX
         caller = self._callers.get(call.caller, 0)
-        sent = call_frame(operation, caller, number, call.left_ns, call.body, call.extras)
-        if len(sent) - HEAD.size > self.body_bytes_max:
+        sent = call_head(operation, caller, number, call.left_ns, call.body, call.extras)
+        if call.extras and len(sent) + len(call.body) - HEAD.size > self.body_bytes_max:
             what = f"the arguments of `{call.operation}`, with its baggage,"
-            raise too_large(what, sent, self.body_bytes_max)
+            raise too_large(what, sent + call.body, self.body_bytes_max)
         self._kept.add(number)
-        self.send(sent)
+        self.send_with(sent, call.body)
         return number
 
     def _cancel(self, number: int) -> None:

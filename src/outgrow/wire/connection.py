@@ -18,6 +18,8 @@ from outgrow.wire.frames import (
 HANDSHAKE_SECONDS_MAX = 5.0
 CLOSE_SECONDS_MAX = 5.0
 OUT_BYTES_MAX = 256 * 1024
+OUT_FRAMES_MAX = 16
+JOINED_BYTES_MAX = 64 * 1024
 _WHY_BYTES_MAX = 1000
 
 
@@ -68,7 +70,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; the other side has to say who it is soon."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=OUT_BYTES_MAX)
+        self._transport.set_write_buffer_limits(high=1, low=0)
         self.is_open = True
         self._hurry = self._loop.call_later(HANDSHAKE_SECONDS_MAX, self._too_slow)
 
@@ -133,17 +135,29 @@ class Connection(asyncio.Protocol):
         if not self._is_flush_due:
             self._is_flush_due = True
             self._loop.call_soon(self._flush)
-        if self._out_bytes > OUT_BYTES_MAX:
+        if self._out_bytes > OUT_BYTES_MAX or len(self._out) >= OUT_FRAMES_MAX:
             self._flush()
+
+    def send_with(self, head: bytes, body: bytes) -> None:
+        """Have a frame leave whose body is not copied again if it is large."""
+        if len(body) > JOINED_BYTES_MAX:
+            self._out.append(head)
+            self._out_bytes += len(head)
+            self.send(body)
+        else:
+            self.send(head + body)
 
     def _flush(self) -> None:
         self._is_flush_due = False
         if self._room is None and self._out and self._transport is not None:
-            encoded = self._out[0] if len(self._out) == 1 else b"".join(self._out)
-            self._out.clear()
+            out, self._out = self._out, []
+            is_large = self._out_bytes > JOINED_BYTES_MAX
             self._out_bytes = 0
             self._handed_over()
-            self._transport.write(encoded)
+            if is_large:
+                self._transport.writelines(out)
+            else:
+                self._transport.write(out[0] if len(out) == 1 else b"".join(out))
 
     def _handed_over(self) -> None:
         """All that was sent so far is the kernel's from now on."""

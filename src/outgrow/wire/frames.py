@@ -124,7 +124,14 @@ def frame(kind: int, call: int, body: bytes = b"", number: int = 0) -> bytes:
 def call_frame(
     operation: int, caller: int, call: int, left_ns: int, body: bytes, extras: Mapping[str, bytes]
 ) -> bytes:
-    """A call.
+    """A call, whole."""
+    return call_head(operation, caller, call, left_ns, body, extras) + body
+
+
+def call_head(
+    operation: int, caller: int, call: int, left_ns: int, body: bytes, extras: Mapping[str, bytes]
+) -> bytes:
+    """A call, up to its arguments.
 
     Args:
         operation: Its number, in the callee's list.
@@ -136,10 +143,11 @@ def call_frame(
     """
     left_ns = min(left_ns, _NUMBER_MAX)
     if not extras:
-        return HEAD.pack(len(body), CALL, 0, operation, caller, call, left_ns) + body
+        return HEAD.pack(len(body), CALL, 0, operation, caller, call, left_ns)
     packed = _encode(extras)
-    body = _SIZE.pack(len(packed)) + packed + body
-    return HEAD.pack(len(body), CALL, HAS_EXTRAS, operation, caller, call, left_ns) + body
+    length = _SIZE.size + len(packed) + len(body)
+    head = HEAD.pack(length, CALL, HAS_EXTRAS, operation, caller, call, left_ns)
+    return head + _SIZE.pack(len(packed)) + packed
 
 
 _extras: msgspec.msgpack.Decoder[dict[str, bytes]] = msgspec.msgpack.Decoder(dict[str, bytes])
@@ -173,8 +181,9 @@ class FrameReader:
 
     def __init__(self, body_bytes_max: int) -> None:
         self.body_bytes_max = body_bytes_max
-        self._rest = bytearray()
-        self._wanted_bytes = 0
+        self._rest = b""  # less than a head
+        self._head: tuple[int, ...] = ()  # of a frame whose body is on its way
+        self._body = bytearray()
 
     def read(self, chunk: bytes) -> list[WireFrame]:
         """The frames that are complete with this chunk.
@@ -182,38 +191,49 @@ class FrameReader:
         Raises:
             FrameError: It is no frame of ours, or too large; nothing more can be read.
         """
-        if self._rest:
-            self._rest += chunk
-            if len(self._rest) < self._wanted_bytes:
-                return []
-            chunk = bytes(self._rest)
-            self._rest.clear()
         frames: list[WireFrame] = []
         start, size = 0, len(chunk)
+        if self._head:
+            start = self._fill(chunk, 0)
+            if len(self._body) < self._head[0]:
+                return frames
+            frames.append(self._completed())
+        elif self._rest:
+            chunk = self._rest + chunk
+            self._rest, size = b"", len(chunk)
         while size - start >= HEAD.size:
-            length, kind, flags, operation, caller, call, number = HEAD.unpack_from(chunk, start)
+            head = HEAD.unpack_from(chunk, start)
+            length, kind, flags, operation, caller, call, number = head
             if length > self.body_bytes_max or kind not in _KINDS:
                 raise FrameError(_what_is_wrong(length, kind, self.body_bytes_max))
             begin = start + HEAD.size
             end = begin + length
             if end > size:
-                break
+                self._head = head
+                self._fill(chunk, begin)
+                return frames
             frames.append(WireFrame(kind, flags, operation, caller, call, number, chunk[begin:end]))
             start = end
         if start < size:
-            self._keep(chunk, start)
+            self._rest = chunk[start:]
         return frames
 
-    def _keep(self, chunk: bytes, start: int) -> None:
-        self._rest += chunk[start:] if start else chunk
-        self._wanted_bytes = HEAD.size
-        if len(self._rest) >= HEAD.size:
-            self._wanted_bytes += HEAD.unpack_from(self._rest)[0]
+    def _fill(self, chunk: bytes, start: int) -> int:
+        """Take what belongs to the body; where the rest begins."""
+        end = start + self._head[0] - len(self._body)
+        self._body += memoryview(chunk)[start:end]
+        return end
+
+    def _completed(self) -> WireFrame:
+        _, kind, flags, operation, caller, call, number = self._head
+        made = WireFrame(kind, flags, operation, caller, call, number, bytes(self._body))
+        self._head, self._body = (), bytearray()
+        return made
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of a frame that has not wholly arrived."""
-        return len(self._rest)
+        return len(self._rest) + bool(self._head) * HEAD.size + len(self._body)
 
 
 def _what_is_wrong(length: int, kind: int, bytes_max: int) -> str:

@@ -49,8 +49,8 @@ _inherited: list[House | None] = []
 def uses(cls: type[S]) -> Callable[[], Awaitable[S]]:
     """A dependency that gives a route the client of a service.
 
-    For FastAPI `Annotated[Orders, Depends(uses(Orders))]`, for Litestar `Provide(uses(Orders))`,
-    and in Starlette `await uses(Orders)()`.
+    For FastAPI `Annotated[Orders, Depends(uses(Orders))]`, for Litestar `Provide(uses(Orders))` and
+    `NamedDependency[SkipValidation[Orders]]`, and in Starlette `await uses(Orders)()`.
     """
     given = client(cls)
 

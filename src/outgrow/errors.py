@@ -416,13 +416,15 @@ class DeadlineExceededError(CallError, TimeoutError):
 
 
 class OverloadedError(CallError):
-    """A service has as many calls to answer as it may; this one never began.
+    """A service has as many calls to answer as it may, and refused this one or one that it made.
 
     Attributes:
         retry_after_seconds: When another try has a chance.
+        may_have_run: Whether it had begun, and a call that it made itself was refused.
     """
 
     code = "OG503"
+    may_have_run = False
     hint = "Try again later; more room: `@service(concurrent_calls_max=...)`, or more replicas"
 
     def __init__(

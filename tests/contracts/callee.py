@@ -13,6 +13,7 @@ from outgrow.model import App
 from outgrow.wire import AnsweringConnection, Meeting, listen
 
 LEDGER = "LEDGER"
+DELAY = "DELAY"
 
 
 @service(concurrent_calls_max=1_000)
@@ -24,6 +25,11 @@ class Till:
     @operation(idempotent=True)
     async def pay_once(self, number: int) -> int:
         return await booked(number)
+
+    @operation(idempotent=True, hedge_after=0.05)
+    async def look(self) -> int:
+        await asyncio.sleep(float(os.environ.get(DELAY, "0")))
+        return os.getpid()
 
 
 async def booked(number: int) -> int:

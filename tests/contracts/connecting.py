@@ -110,10 +110,11 @@ class Stage:
         callers: The caller's ends of all connections.
         replicas: Those that the caller knows.
         made: All that there ever were.
+        host: Answers in all of them.
     """
 
     def __init__(self, cls: type, host: Host, kind: Kind, folder: Path, **limits: int) -> None:
-        self._cls, self._host, self._kind, self._folder = cls, host, kind, folder
+        self._cls, self.host, self._kind, self._folder = cls, host, kind, folder
         self._name = describe(cls).name
         self._limits = limits
         self._count = 0
@@ -132,7 +133,7 @@ class Stage:
 
     async def add(self) -> Replica:
         """Have one more replica; the caller is not told yet."""
-        answerers = self._host.answerers()
+        answerers = self.host.answerers()
         limit = self._limits.get("callee_bytes_max", BODY_BYTES_MAX)
 
         def make() -> AnsweringConnection:

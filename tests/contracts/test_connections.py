@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
+from time import monotonic_ns
 from typing import Any
 
 import pytest
@@ -21,12 +23,13 @@ from outgrow import (
     operation,
     service,
 )
-from outgrow.wire import answering
+from outgrow.wire import CallingConnection, Frame, answering, current
 from outgrow.wire.calling import WINDOW_BYTES
 from tests.contracts.connecting import Kind, Stage, staged, until
 
 LIMIT_BYTES = 5_000
 ITEM_BYTES = 10_000
+MINUTE_NS = 60 * 10**9
 tenant = Baggage("tenant", str)
 told: list[str] = []
 
@@ -298,6 +301,34 @@ def test_calls_past_the_limit_of_a_connection_are_refused_and_the_others_go_on(
         return [type(each).__name__ for each in got]
 
     assert play(piece) == ["bytes"] * 3 + ["OverloadedError"] * 2
+
+
+def test_a_caller_that_nobody_knows_yet_is_introduced_once(play: Play) -> None:
+    async def piece(stage: Stage) -> None:
+        routes = [f"GET /items/{{{number}}}" for number in range(3)]
+        for route in [*routes, *routes, "edge"]:
+            current.set(Frame(route, monotonic_ns() + MINUTE_NS))
+            await stage.client.take(b"")
+        links = stage.host.book.links["Stock.take"]
+        assert {name: each.calls for name, each in links.items()} == {
+            **dict.fromkeys(routes, 2),
+            "edge": 1,
+        }
+
+    play(piece)
+
+
+def test_callers_past_the_limit_are_the_edge(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[CallingConnection.__module__], "CALLERS_MAX", 1)
+
+    async def piece(stage: Stage) -> None:
+        for route in ("GET /a", "GET /b", "GET /" + "c" * 2_000):
+            current.set(Frame(route, monotonic_ns() + MINUTE_NS))
+            await stage.client.take(b"")
+        links = stage.host.book.links["Stock.take"]
+        assert {name: each.calls for name, each in links.items()} == {"GET /a": 1, "edge": 2}
+
+    play(piece)
 
 
 def test_calls_that_a_connection_loses_say_that_they_may_have_run(play: Play) -> None:

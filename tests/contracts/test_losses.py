@@ -19,8 +19,8 @@ from outgrow import DeadlineExceededError, UnavailableError, deadline
 from outgrow.host.remote import remote_client
 from outgrow.model import describe
 from outgrow.wire import CallingConnection, Meeting, Peers
-from outgrow.wire.balancing import RETRIES_SAVED_MAX, RETRY_RATIO
-from tests.contracts.callee import LEDGER, Till
+from outgrow.wire.peer import RETRIES_SAVED_MAX, RETRY_RATIO
+from tests.contracts.callee import DELAY, LEDGER, Till
 from tests.contracts.connecting import LOOPS, PATIENCE_SECONDS, Factory, run_in
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,12 +41,12 @@ class Callee:
         process: It.
     """
 
-    def __init__(self, folder: Path, number: int) -> None:
+    def __init__(self, folder: Path, number: int, delay_seconds: float = 0.0) -> None:
         self.meeting = Meeting("unix", path=str(folder / f"{number}.sock"))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.contracts.callee", self.meeting.path],
             cwd=ROOT,
-            env={**os.environ, LEDGER: str(folder / "ledger")},
+            env={**os.environ, LEDGER: str(folder / "ledger"), DELAY: str(delay_seconds)},
             stdout=subprocess.PIPE,
         )
 

@@ -29,6 +29,8 @@ from outgrow.wire.calling import WINDOW_BYTES
 from outgrow.wire.frames import (
     BODY_BYTES_MAX,
     CALL,
+    CALLER,
+    CALLERS_MAX,
     CANCEL,
     CREDIT,
     FAULT,
@@ -194,6 +196,10 @@ def call_of(operation: int, number: int, *arguments: Any, caller: int = 0) -> by
         pytest.param(call_of(FLOOD, 1) + frame(CREDIT, 1, number=1), "credit", id="credit"),
         pytest.param(frame(RESULT, 1, b"\xc0"), "kind 3", id="a result"),
         pytest.param(words(), "kind 1", id="first words again"),
+        pytest.param(frame(CALLER, 0, b"x" * 1001), "too long a name", id="a caller's long name"),
+        pytest.param(
+            frame(CALLER, 0, b"GET /") * (CALLERS_MAX + 1), "too many callers", id="many callers"
+        ),
         pytest.param(HEAD.pack(2**32 - 1, CALL, 0, 0, 0, 2, 1), "over the limit", id="4 GiB"),
     ],
 )

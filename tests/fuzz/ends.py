@@ -16,10 +16,10 @@ from outgrow.wire import AnsweringConnection, Call, CallingConnection, CallLostE
 from outgrow.wire.connection import Connection
 from outgrow.wire.frames import (
     BODY_BYTES_MAX,
+    CALLER,
     HEAD,
     HELLO_BYTES_MAX,
     MAGIC,
-    REFUSED,
     FrameError,
     FrameReader,
     Hello,
@@ -66,7 +66,7 @@ def said(choices: Choices) -> bytes:
     call = choices.number() % 8
     number = NUMBERS[choices.number() % len(NUMBERS)]
     flags, operation = what & 1, what % 5
-    return HEAD.pack(length, kind % (REFUSED + 2), flags, operation, 0, call, number) + body
+    return HEAD.pack(length, kind % (CALLER + 2), flags, operation, 0, call, number) + body
 
 
 class Answers:
@@ -208,6 +208,6 @@ def known() -> list[bytes]:
         bytes([which, turn, kind, 9, len(call), *call, number, 5, 0])
         for which in (0, 9, 10)
         for turn in (32, 112)
-        for kind in range(REFUSED + 1)
+        for kind in range(CALLER + 1)
         for number in (0, 1)
     ]

@@ -188,6 +188,31 @@ def test_calls_past_the_line_are_refused_at_once(play: Play) -> None:
     assert play(Orders, piece) == [True]
 
 
+def test_a_refusal_that_an_operation_lets_pass_says_that_the_operation_may_have_run(
+    play: Play,
+) -> None:
+    async def piece(app: RunningApp) -> list[bool]:
+        stock, orders = app.client(Stock), app.client(Orders)
+        calls = [asyncio.ensure_future(stock.hang()) for _ in range(3)]
+        found: list[bool] = []
+        for ask in (stock.reserve, orders.place):
+            refused: OverloadedError | None = None
+            while refused is None:
+                await asyncio.sleep(0)  # until the others have taken all places
+                try:
+                    with suppress(DeadlineExceededError), deadline(0.01):
+                        await ask("tea")
+                except OverloadedError as error:
+                    refused = error
+            found.append(refused.may_have_run)
+        for each in calls:
+            each.cancel()
+        await asyncio.wait(calls)
+        return found
+
+    assert play(Orders, piece) == [False, True]
+
+
 def test_a_def_operation_runs_in_a_thread_of_its_service(play: Play) -> None:
     async def piece(app: RunningApp) -> str:
         return await call(app.client(Stock).thread)

@@ -37,8 +37,8 @@ HOMES = {
 # `import outgrow` stays quick: none of these may come with it.
 HEAVY = (
     *("asyncio", "email", "http", "multiprocessing", "socket", "sqlite3", "ssl", "subprocess"),
-    *("h11", "httptools", "msgspec", "rich", "sqlalchemy", "typer", "uvicorn", "uvloop"),
-    *("watchfiles", "websockets"),
+    *("h11", "httptools", "msgspec", "rich", "sqlalchemy", "starlette", "typer", "uvicorn"),
+    *("uvloop", "watchfiles", "websockets"),
 )
 
 

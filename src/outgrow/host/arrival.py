@@ -10,11 +10,13 @@ from __future__ import annotations
 from asyncio import Future
 from contextvars import ContextVar
 from math import ceil
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 
 from outgrow.errors import CallError, DeadlineExceededError, OverloadedError, UnavailableError
+from outgrow.telemetry import told_route
+from outgrow.wire import EDGE, WEB, name_edge
 
 RETRY_SECONDS_MAX = 3600.0
 _CAUSES_MAX = 32
@@ -29,12 +31,16 @@ class Arrival(msgspec.Struct):
         late_ns: From when on it is too late to begin with it; 0 where it never is.
         refusal: Why a call that it made was not answered, the latest one; None so far.
         turn: What it waits for while it stands in line for a thread.
+        scope: Of the request, where its framework notes the route; None once it has ended.
+        route: Such as `GET /orders/{id}`; empty until somebody asks who knows.
     """
 
     begun_ns: int
     late_ns: int = 0
     refusal: CallError | None = None
     turn: Future[bool] | None = None
+    scope: Any = None
+    route: str = ""
 
     def leave_line(self) -> None:
         """Wait for no thread any more: the client is gone."""
@@ -44,6 +50,24 @@ class Arrival(msgspec.Struct):
 
 # None outside of requests, and where neither services nor threads have a use for it.
 arrival: ContextVar[Arrival | None] = ContextVar("outgrow_arrival", default=None)
+
+
+def _calling_route() -> str:
+    """Who calls: the route of the request that is being served.
+
+    Only as its framework told it: anybody can think of paths, and each would be another caller.
+    """
+    noted = arrival.get()
+    if noted is None:
+        return EDGE
+    if not noted.route and noted.scope is not None:
+        route = told_route(noted.scope)
+        if route is not None:
+            noted.route = f"{noted.scope['method']} {route}"
+    return noted.route or WEB
+
+
+name_edge(_calling_route)
 
 
 def note_refusal(error: Exception) -> None:

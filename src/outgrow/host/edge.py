@@ -23,7 +23,8 @@ from outgrow.host.app import LoadedApp, as_asgi
 from outgrow.host.house import hosts_services, start_services, stop_services
 from outgrow.host.places import lines_in, waiting_line
 from outgrow.host.protocol import EdgeProtocol, EdgeState, protocol_for
-from outgrow.telemetry import CallCounter, CountedWebSockets
+from outgrow.host.tracing import web_socket_segment
+from outgrow.telemetry import CallCounter, CountedWebSockets, keeper
 
 if TYPE_CHECKING:
     import socket
@@ -61,9 +62,9 @@ class Edge:
         has_app: bool = True,
     ) -> None:
         app = as_asgi(loaded, settings.threads)
-        counter = CallCounter()
+        counter = CallCounter(keeper)
         self.ticked_at = 0.0
-        counted = CountedWebSockets(app, counter)
+        counted = CountedWebSockets(app, counter, web_socket_segment)
         self._config = _uvicorn_config(counted, settings, is_wsgi=loaded.interface == "wsgi")
         try:
             self._config.load()

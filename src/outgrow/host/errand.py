@@ -14,7 +14,7 @@ from inspect import CORO_CREATED
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from outgrow.errors import UnavailableError
-from outgrow.wire import NEVER_NS, Deadline, Frame, current, remaining_seconds
+from outgrow.wire import NEVER_NS, Deadline, current, endless, remaining_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -114,7 +114,7 @@ class Errand(Generic[T]):
         if frame is None or frame.deadline_ns >= NEVER_NS:
             return await self._work
         left_seconds = max(remaining_seconds() or 0.0, 0.0)
-        current.set(Frame(frame.operation, NEVER_NS))  # no timer on this loop ends it yet
+        current.set(endless(frame))  # no timer on this loop ends it yet
         with Deadline(left_seconds, "what another thread waits for"):
             return await self._work
 

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from outgrow.host.remote import remote_client
+from outgrow.telemetry import LinkBook
 from outgrow.wire import AnsweringConnection, CallingConnection, Peers, listen, meeting_of
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from outgrow.model import Graph
-    from outgrow.wire import Answerer
+    from outgrow.telemetry import LinkTotals
+    from outgrow.wire import Answerer, Call
 
 
 class Exchange:
@@ -31,6 +33,7 @@ class Exchange:
         self._name = name
         self._version = version
         self._graph = graph
+        self._book = LinkBook()
         callers = [
             operation.shown
             for model in graph.services.values()
@@ -41,6 +44,7 @@ class Exchange:
                 callers, name=name, version=version, on_change=changed
             ),
             dice,
+            on_hedge=self._hedged,
         )
         self._server: asyncio.Server | None = None
         self._open: set[AnsweringConnection] = set()
@@ -84,6 +88,17 @@ class Exchange:
             return made
 
         self._server = await listen(meeting_of(meeting), connected)
+
+    def links(self) -> list[LinkTotals]:
+        """What is counted where calls are made; may be asked from any thread."""
+        return self._book.all()
+
+    def _hedged(self, call: Call, is_won: bool) -> None:
+        totals = self._book.meet(call.caller, call.operation)
+        if is_won:
+            totals.hedges_won += 1
+        else:
+            totals.hedges += 1
 
     @property
     def in_flight(self) -> int:

@@ -62,7 +62,7 @@ class Heartbeat(threading.Thread):
         self._loop_thread = threading.current_thread()
         self._meter = BusyMeter(self._loop_thread)
         self._sent_calls: dict[tuple[str, str], int] = {}
-        self._sent_links: dict[tuple[str, str], tuple[int, int]] = {}
+        self._sent_links: dict[tuple[str, str], tuple[int, ...]] = {}
 
     def send(self, report: object) -> None:
         """Send a report, from any thread. One that can't be sent is dropped: nobody is there."""
@@ -166,7 +166,8 @@ class Heartbeat(threading.Thread):
     def _changed_links(self) -> list[LinkTotals]:
         changed: list[LinkTotals] = []
         for totals in self.links():
-            key, counts = (totals.caller, totals.callee), (totals.calls, totals.refused)
+            key = (totals.caller, totals.callee)
+            counts = (totals.calls, totals.refused, totals.hedges, totals.hedges_won)
             if self._sent_links.get(key) != counts:
                 self._sent_links[key] = counts
                 changed.append(totals)

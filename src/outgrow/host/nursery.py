@@ -22,8 +22,8 @@ from outgrow.host.forkable import ForkWatch
 from outgrow.host.house import app_graph
 from outgrow.host.orders import Begin, Fork, Loaded, Order
 from outgrow.host.worker import Worker, run_hook
-from outgrow.telemetry import watch_frameworks
-from outgrow.wire import Channel, ChannelClosedError
+from outgrow.telemetry import watch_frameworks, watch_outside
+from outgrow.wire import Channel, ChannelClosedError, current, edge_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,8 +47,15 @@ def import_app(begin: Begin) -> tuple[LoadedApp, list[str]]:
     finally:
         faulthandler.cancel_dump_traceback_later()
     watch_frameworks()
+    watch_outside(calling_name)
     culprits = watch.culprits() if begin.settings.fork == "auto" else ["the setting fork=never"]
     return loaded, culprits
+
+
+def calling_name() -> str:
+    """The operation that runs here, or the route; `web` for one not known, `edge` for neither."""
+    frame = current.get()
+    return frame.operation if frame is not None else edge_name()
 
 
 class Nursery:

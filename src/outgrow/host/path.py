@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING, Any
 from outgrow.errors import CallError
 from outgrow.host.arrival import note_refusal
 from outgrow.host.streams import ENDED, Reading, as_stream, close_items
-from outgrow.telemetry import bucket_of
+from outgrow.host.tracing import StreamSpan, flaw, note_refused, traced
+from outgrow.telemetry import OPERATION, SPANS_MAX, bucket_of, keeper, recording
 from outgrow.wire import (
     DEFAULT_SECONDS,
-    EDGE,
     NEVER_NS,
     Codec,
     Deadline,
     Frame,
+    calling,
     crossed_error,
     current,
+    is_edge,
     late,
     on_missed,
 )
@@ -47,6 +49,14 @@ async def og_entrance({parameters}):
 {checks}    og_caller = og_get()
     if og_caller is None or (og_until := og_caller.deadline_ns) {is_far}:
         return await og_within(og_entrance, {passed})
+    if (og_segment := og_caller.segment) is None:
+        if og_recording.is_on:
+            return await og_traced(og_sieve, og_entrance, {passed})
+        og_span = 0
+    elif og_segment.is_open:
+        og_span = og_segment.next()
+    else:
+        return await og_traced(og_sieve, og_entrance, {passed})
     og_begun = og_now()
     if og_begun >= og_until:
         raise og_too_late(og_caller)
@@ -54,13 +64,16 @@ async def og_entrance({parameters}):
         og_gate.running += 1
     else:
         await og_line(og_caller)
-    og_set(og_Frame({shown!r}, og_until))
+    og_set(og_Frame({shown!r}, og_until, og_segment, og_span))
     og_link = og_links.get(og_caller.operation) or og_meet(og_caller.operation, {shown!r})
+    og_problem = ""
     try:
         og_result = await og_function({passed})
         return og_result if {result_test} else og_cross_result(og_result)
     except og_BaseException as og_error:
         og_link.errors += 1
+        if og_segment is not None:
+            og_problem = og_flaw(og_segment, og_error)
         if og_isinstance(og_error, og_Exception):
             raise og_failed(og_caller, og_error)
         raise
@@ -70,10 +83,15 @@ async def og_entrance({parameters}):
             og_gate.leave()
         else:
             og_gate.running -= 1
-        og_spent = og_now() - og_begun
+        og_ended = og_now()
+        og_spent = og_ended - og_begun
         og_link.calls += 1
         og_link.duration_ns += og_spent
         og_link.buckets[og_bucket_of(og_spent)] += 1
+        if og_segment is not None and og_span <= og_spans_max:
+            og_segment.spans.append(
+                (og_span, og_caller.span, {shown!r}, 0, og_begun, og_ended, og_problem, None)
+            )
 """
 _CHECK = "    if not {test}:\n        {name} = og_cross_{number}({name})\n"
 
@@ -124,6 +142,7 @@ class CallPath:
             "og_cross_result": self.result.crossed,
             "og_Exception": Exception,
             "og_failed": _failed,
+            "og_flaw": flaw,
             "og_Frame": Frame,
             "og_function": self._function,
             "og_gate": self._gate,
@@ -133,8 +152,12 @@ class CallPath:
             "og_links": self._links,
             "og_meet": self._book.meet,
             "og_now": monotonic_ns,
+            "og_recording": recording,
             "og_set": current.set,
+            "og_sieve": keeper.sieve(operation.shown),
+            "og_spans_max": SPANS_MAX,
             "og_too_late": self._too_late,
+            "og_traced": traced,
             "og_within": self._within,
         }
         checks = [
@@ -162,18 +185,22 @@ class CallPath:
             return await entrance(**arguments)
 
     def _too_late(self, caller: Frame) -> CallError:
-        self._meet(caller).refused += 1
         error = late(f"`{self.operation.shown}`, which was not begun,")
-        note_at_edge(caller, error)
+        self._refused(caller, monotonic_ns(), error)
         return error
 
     async def _line(self, caller: Frame) -> None:
+        begun_ns = monotonic_ns()
         try:
             await self._gate.wait()
         except CallError as error:
-            self._meet(caller).refused += 1
-            note_at_edge(caller, error)
+            self._refused(caller, begun_ns, error)
             raise
+
+    def _refused(self, caller: Frame, begun_ns: int, error: CallError) -> None:
+        self._meet(caller).refused += 1
+        note_refused(caller, self.operation.shown, begun_ns, error)
+        note_at_edge(caller, error)
 
     def _meet(self, caller: Frame) -> LinkTotals:
         return self._book.meet(caller.operation, self.operation.shown)
@@ -199,7 +226,7 @@ class CallPath:
         """For a reader that is a task of its own: the code of the stream may run in that."""
 
         async def served(**arguments: Any) -> AsyncIterator[Any]:
-            caller = current.get() or Frame(EDGE, NEVER_NS)
+            caller = calling()
             frame, ended = await self._admitted(caller)
             problem: BaseException | None = None
             try:
@@ -229,7 +256,7 @@ class CallPath:
         Raises:
             CallError: It is too late, or too many are read.
         """
-        caller = context.get(current) or Frame(EDGE, NEVER_NS)
+        caller = context.run(calling)
         frame, ended = await self._admitted(caller)
         return Reading(
             partial(self._function, **arguments),
@@ -251,9 +278,11 @@ class CallPath:
         until_ns = caller.deadline_ns
         if limit is not None:
             until_ns = min(until_ns, begun_ns + int(limit * 1e9))
+        span = StreamSpan(caller, operation.shown, OPERATION)
 
         def ended(error: BaseException | None, *, has_begun: bool) -> None:
             self._gate.leave()
+            span.end(error)
             if not has_begun:
                 return
             link, spent = self._meet(caller), monotonic_ns() - begun_ns
@@ -262,7 +291,7 @@ class CallPath:
             link.duration_ns += spent
             link.buckets[bucket_of(spent)] += 1
 
-        return Frame(operation.shown, until_ns), ended
+        return Frame(operation.shown, until_ns, span.segment, span.number), ended
 
 
 def _failed(caller: Frame, error: Exception) -> Exception:
@@ -274,7 +303,7 @@ def _failed(caller: Frame, error: Exception) -> Exception:
 
 def note_at_edge(caller: Frame | None, error: Exception) -> None:
     """Have a request answered with what an error means, where its own code made the call."""
-    if caller is None or caller.operation == EDGE:
+    if caller is None or is_edge(caller.operation):
         note_refusal(error)
 
 

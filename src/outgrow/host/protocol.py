@@ -22,7 +22,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from outgrow.host.arrival import Arrival, arrival
 from outgrow.host.request import LINGER_BYTES_MAX, EdgeRequest
-from outgrow.telemetry import LOOP_KEY, Steps
+from outgrow.host.tracing import TraceHeaders, request_segment
+from outgrow.telemetry import LOOP_KEY, Steps, recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Sized
@@ -37,6 +38,7 @@ _METERED_ONE_IN = 8
 _CHUNK_FRAME_BYTES = 16
 _LINGER_SECONDS = 2.0
 _LINGER_BYTES = {408: 65_536, 413: LINGER_BYTES_MAX, 431: 1024 * 1024}
+_HEEDED_NAMES = {b"expect", b"traceparent", b"tracestate"}
 _FORWARDED_NAMES = {b"x-forwarded-for", b"x-forwarded-proto"}
 _REASONS = {
     408: "Request Timeout",
@@ -131,6 +133,7 @@ class EdgeProtocol(HttpToolsProtocol):
         self.lingers_until: float | None = None
         self.linger_bytes = 0
         self._head: tuple[object, float] | None = None
+        self._trace: TraceHeaders | None = None
 
     @property
     def _request(self) -> EdgeRequest | None:
@@ -179,6 +182,22 @@ class EdgeProtocol(HttpToolsProtocol):
         super().data_received(data)
         self.app = served
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, as uvicorn does, and those that say of which trace the request is."""
+        name = name.lower()
+        if name in _HEEDED_NAMES:
+            self._heed(name, value)
+        self.headers.append((name, value))
+
+    def _heed(self, name: bytes, value: bytes) -> None:
+        if name == b"expect":
+            if value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            return
+        if self._trace is None or self._trace.scope is not self.scope:
+            self._trace = TraceHeaders(self.scope)
+        self._trace.add(name, value)
+
     def on_headers_complete(self) -> None:
         """Start the app on the request, or let it wait for its turn; meter every eighth."""
         if self.lingers_until is not None:
@@ -206,6 +225,8 @@ class EdgeProtocol(HttpToolsProtocol):
         before = self._request
         keep_alive = version != "1.0" and not edge.is_draining and parser.should_keep_alive()
         self.cycle = request = EdgeRequest(self, keep_alive, steps)
+        if recording.is_on:
+            request.segment = request_segment(request.begun_ns, scope, self._trace)
         # Trailers, which come after the body, are no headers: the app has this list already.
         self.headers = []
         if before is None or before.response_complete:
@@ -219,8 +240,10 @@ class EdgeProtocol(HttpToolsProtocol):
         edge = self.edge
         if edge.wait_ns_max:
             request.late_ns = since_ns + edge.wait_ns_max
-        if edge.hosts_services or edge.has_threads:
-            request.arrival = noted = Arrival(request.begun_ns, request.late_ns)
+        if edge.hosts_services or edge.has_threads or recording.is_on:
+            request.arrival = noted = Arrival(
+                request.begun_ns, request.late_ns, scope=request.scope
+            )
             arrival.set(noted)  # the task copies the context
         task = self.loop.create_task(request.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
@@ -266,7 +289,7 @@ class EdgeProtocol(HttpToolsProtocol):
         if request.steps is not None:
             scope.setdefault(LOOP_KEY, request.steps.total_ns)  # unless threads did the work
         duration_ns = perf_counter_ns() - request.begun_ns
-        self.edge.counter.ended(scope, scope["method"], status, duration_ns)
+        self.edge.counter.ended(scope, scope["method"], status, duration_ns, request.segment)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the request that this cut off, if any."""

@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any
 from outgrow.host.bridge import ThreadOperation
 from outgrow.host.client import client_of
 from outgrow.host.path import SignatureOf, dressed, far_for, note_at_edge, parameters_of
+from outgrow.host.tracing import (
+    StreamSpan,
+    end_answered,
+    extras_with,
+    flaw,
+    note_refused,
+    segment_from,
+    traced,
+)
+from outgrow.telemetry import CLIENT, SPANS_MAX, keeper, recording, segment_failed
 from outgrow.wire import (
     DEFAULT_SECONDS,
-    EDGE,
     LONG_NS,
     NEVER_NS,
     ArgumentsCodec,
@@ -22,9 +31,9 @@ from outgrow.wire import (
     Codec,
     Deadline,
     Frame,
+    calling,
     current,
     late,
-    packed_baggage,
     unpack_baggage,
 )
 
@@ -40,25 +49,50 @@ async def og_entrance({parameters}):
     og_caller = og_get()
     if og_caller is None or (og_until := og_caller.deadline_ns) {is_far}:
         return await og_within(og_entrance, {passed})
+    og_segment = og_caller.segment
+    if og_recording.is_on if og_segment is None else not og_segment.is_open:
+        return await og_traced(og_sieve, og_entrance, {passed})
     og_left_ns = og_until - og_now()
     if og_left_ns <= 0:
         raise og_too_late(og_caller)
     og_body = og_encode(({given}))
-    og_call = og_Call({shown!r}, og_caller.operation, og_left_ns, og_body, og_extras())
+    og_span = og_segment.next() if og_segment is not None else 0
+    og_extras = og_extras_with(og_segment, og_span)
+    og_call = og_Call({shown!r}, og_caller.operation, og_left_ns, og_body, og_extras)
+    og_begun, og_problem = og_now(), ""
     try:
-        og_body = await og_ask({service!r}, og_call, is_idempotent={is_idempotent})
-    except og_Exception as og_error:
-        og_note(og_caller, og_error)
+        og_body = await og_ask({service!r}, og_call, is_idempotent={is_idempotent}{hedged})
+    except og_BaseException as og_error:
+        if og_segment is not None:
+            og_problem = og_flaw(og_segment, og_error)
+        if og_isinstance(og_error, og_Exception):
+            og_note(og_caller, og_error)
         raise
+    finally:
+        if og_segment is not None and og_span <= og_spans_max:
+            og_segment.spans.append(
+                (og_span, og_caller.span, {shown!r}, 3, og_begun, og_now(), og_problem, None)
+            )
     return og_decode(og_body)
 """
 _ANSWER = """
 async def og_answer(og_caller, og_deadline_ns, og_extras, og_body):
-    og_set(og_Frame(og_caller, og_deadline_ns))
+    og_segment = None
     if og_extras:
         og_unpack(og_extras)
-    {given}og_decode(og_body)
-    return og_encode(await og_entrance({passed}))
+        og_segment = og_segment_from(og_extras)
+    og_set(og_Frame(og_caller, og_deadline_ns, og_segment))
+    if og_segment is None:
+        {given}og_decode(og_body)
+        return og_encode(await og_entrance({passed}))
+    try:
+        {given}og_decode(og_body)
+        return og_encode(await og_entrance({passed}))
+    except og_Exception as og_error:
+        og_failed(og_segment, wholly=True)
+        raise
+    finally:
+        og_sieve.end(og_segment, og_now())
 """
 # From here on a deadline means none: it was counted from the other side's clock.
 
@@ -97,7 +131,7 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
     crossing = Crossing(operation)
     if operation.kind == "stream":
         return _stream_entrance(model, operation, crossing, peers)
-    limit = operation.options.timeout_seconds
+    limit, hedge = operation.options.timeout_seconds, operation.options.hedge_after_seconds
 
     async def within(entrance: Callable[..., Any], /, **arguments: Any) -> Any:
         with Deadline(limit or DEFAULT_SECONDS, f"`{operation.shown}`"):
@@ -105,15 +139,22 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
 
     names: dict[str, Any] = {
         "og_ask": peers.ask,
+        "og_BaseException": BaseException,
         "og_Call": Call,
         "og_decode": crossing.result.decode,
         "og_encode": crossing.arguments.encode,
         "og_Exception": Exception,
-        "og_extras": packed_baggage,
+        "og_extras_with": extras_with,
+        "og_flaw": flaw,
         "og_get": current.get,
+        "og_isinstance": isinstance,
         "og_note": note_at_edge,
         "og_now": monotonic_ns,
+        "og_recording": recording,
+        "og_sieve": keeper.sieve(operation.shown),
+        "og_spans_max": SPANS_MAX,
         "og_too_late": partial(_too_late, operation),
+        "og_traced": traced,
         "og_within": within,
     }
     given = [each.name for each in operation.parameters]
@@ -125,6 +166,7 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
         shown=operation.shown,
         service=model.name,
         is_idempotent=operation.options.idempotent,
+        hedged="" if hedge is None else f", hedge_after_seconds={hedge!r}",
     )
     exec(compile(source, f"<remote path of {operation.shown}>", "exec"), names)
     return names["og_entrance"]
@@ -132,6 +174,7 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
 
 def _too_late(operation: Operation, caller: Frame) -> CallError:
     error = late(f"`{operation.shown}`, which was not begun,")
+    note_refused(caller, operation.shown, monotonic_ns(), error)
     note_at_edge(caller, error)
     return error
 
@@ -144,25 +187,33 @@ def _stream_entrance(
 
     async def stream(*args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
         body = crossing.arguments.encode(tuple(signature.bound(args, kwargs).values()))
-        caller = current.get() or Frame(EDGE, NEVER_NS)
+        caller = calling()
         begun_ns, until_ns = monotonic_ns(), caller.deadline_ns
         if begun_ns >= until_ns:
             raise _too_late(operation, caller)
         if limit is not None:
             until_ns = min(until_ns, begun_ns + int(limit * 1e9))
         left_ns = NEVER_NS if until_ns >= NEVER_NS else until_ns - begun_ns
-        call = Call(operation.shown, caller.operation, left_ns, body, packed_baggage())
+        span = StreamSpan(caller, operation.shown, CLIENT)
+        extras = extras_with(span.segment, span.number)
+        call = Call(operation.shown, caller.operation, left_ns, body, extras)
         items = peers.stream(model.name, call)
+        problem: BaseException | None = None
         try:
             # The connection watches over the time of the others.
             if (item := await _first(items, until_ns, operation)) is not None:
                 yield crossing.result.decode(item)
                 async for each in items:
                     yield crossing.result.decode(each)
-        except Exception as error:
-            note_at_edge(caller, error)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            problem = error
+            if isinstance(error, Exception):
+                note_at_edge(caller, error)
             raise
         finally:
+            span.end(problem)
             await items.aclose()
 
     return stream
@@ -191,6 +242,7 @@ class OperationAnswerer:
         self._crossing = Crossing(operation)
         self._operation = operation
         self._entrance = entrance
+        self._sieve = keeper.sieve(operation.shown)
         self.answer: Callable[..., Any] = self._written()
 
     def _written(self) -> Callable[..., Any]:
@@ -198,8 +250,13 @@ class OperationAnswerer:
             "og_decode": self._crossing.arguments.decode,
             "og_encode": self._crossing.result.encode,
             "og_entrance": self._entrance,
+            "og_Exception": Exception,
+            "og_failed": segment_failed,
             "og_Frame": Frame,
+            "og_now": monotonic_ns,
+            "og_segment_from": segment_from,
             "og_set": current.set,
+            "og_sieve": self._sieve,
             "og_unpack": unpack_baggage,
         }
         given = [each.name for each in self._operation.parameters]
@@ -214,13 +271,20 @@ class OperationAnswerer:
         self, caller: str, deadline_ns: int, extras: Mapping[str, bytes], body: bytes
     ) -> AsyncGenerator[bytes]:
         """The bodies of the items."""
-        current.set(Frame(caller, NEVER_NS if deadline_ns >= LONG_NS else deadline_ns))
+        segment = segment_from(extras)
+        current.set(Frame(caller, NEVER_NS if deadline_ns >= LONG_NS else deadline_ns, segment))
         unpack_baggage(extras)
+        problem: BaseException | None = None
         values = self._crossing.arguments.decode(body)
         names = [each.name for each in self._operation.parameters]
         items = self._entrance(**dict(zip(names, values, strict=True)))
         try:
             async for item in items:
                 yield self._crossing.result.encode(item)
+        except Exception as error:
+            problem = error
+            raise
         finally:
             await items.aclose()
+            if segment is not None:
+                end_answered(self._sieve, segment, problem)

@@ -19,6 +19,7 @@ from uvicorn.protocols.utils import get_client_addr, get_path_with_query_string
 
 from outgrow.host.arrival import came_of, retry_after, status_for
 from outgrow.host.line import LateError
+from outgrow.telemetry import enter_segment, problem_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from outgrow.errors import CallError
     from outgrow.host.arrival import Arrival
     from outgrow.host.protocol import EdgeProtocol
-    from outgrow.telemetry import Steps
+    from outgrow.telemetry import Segment, Steps
 
 _Kind = Literal["", "length", "coding", "connection"]
 
@@ -64,11 +65,13 @@ class EdgeRequest(RequestResponseCycle):
         is_counted: It ended and was counted, or was no request of the app.
         late_ns: From when on the app is not asked any more, but the request refused; 0 for never.
         arrival: What the services behind the app see of it; None where there are none.
+        segment: Its part of a trace; None where nothing is recorded.
     """
 
     begun_ns = 0
     late_ns = 0
     arrival: Arrival | None = None
+    segment: Segment | None = None
     status = 0
     is_counted = False
     disconnected = False
@@ -102,6 +105,8 @@ class EdgeRequest(RequestResponseCycle):
         """Have the app serve the request, unless it waited too long; see to it that it ends."""
         if self.late_ns and perf_counter_ns() > self.late_ns:
             app = self._refuse
+        if self.segment is not None:
+            enter_segment(self.segment)
         try:
             result = await app(self.scope, self.receive, self.send)
         except LateError:
@@ -126,6 +131,7 @@ class EdgeRequest(RequestResponseCycle):
             self.on_response = _nothing
             if self.arrival is not None:
                 self.arrival.refusal = None  # its traceback leads back to here
+                self.arrival.scope = None
 
     def abandon(self) -> None:
         """Let the app hear that the client is gone, or not begin with it at all."""
@@ -161,6 +167,8 @@ class EdgeRequest(RequestResponseCycle):
         """Log what the app raised; whether it is no more than a refusal."""
         refusal = self._refusal(problem)
         if refusal is None:
+            if self.segment is not None:
+                self.segment.error = problem_text(problem)
             _logger.error("Exception in ASGI application\n", exc_info=problem)
             return False
         # A traceback for each would cost more than refusing saves.
@@ -204,6 +212,8 @@ class EdgeRequest(RequestResponseCycle):
         if status == 500 and (refusal := self._refusal(sys.exc_info()[1])) is not None:
             status, seconds = status_for(refusal), retry_after(refusal)
         self.status = status
+        if status >= 500 and self.segment is not None:
+            self._note_problem(self.segment)
         if protocol.access_log:
             self._log_access(status)
         lines = [STATUS_LINE[status]]
@@ -231,6 +241,12 @@ class EdgeRequest(RequestResponseCycle):
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self.transport.write(b"".join(lines))
+
+    def _note_problem(self, segment: Segment) -> None:
+        """Have the trace say why, where the app answers while it deals with an exception."""
+        problem = sys.exc_info()[1]
+        if problem is not None and not segment.error:
+            segment.error = problem_text(problem)
 
     def _heed(self, kind: _Kind, value: bytes) -> bool:
         """Do what a header of the app says of the connection; whether it says to close it."""

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from outgrow.wire import EDGE, NEVER_NS, Deadline, Frame, current
+from outgrow.wire import Deadline, calling, current, endless
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -30,11 +30,10 @@ async def see_through(work: Coroutine[Any, Any, T], seconds: float = 5.0) -> T:
     Raises:
         DeadlineExceededError: It took longer.
     """
-    frame = current.get()
-    operation = frame.operation if frame is not None else EDGE
+    frame = endless(calling())
 
     async def seen() -> T:
-        current.set(Frame(operation, NEVER_NS))
+        current.set(frame)
         with Deadline(seconds, "what was to be seen through"):
             return await work
 

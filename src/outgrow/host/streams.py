@@ -11,11 +11,13 @@ import contextlib
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Protocol
 
-from outgrow.wire import NEVER_NS, Deadline, Frame, current
+from outgrow.wire import NEVER_NS, Deadline, current, endless
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextvars import Context
+
+    from outgrow.wire import Frame
 
 ENDED: Any = object()
 # The loop knows its tasks only weakly, and a reader that is collected is closed after that.
@@ -177,7 +179,7 @@ class Reading:
 def as_stream(frame: Frame) -> contextlib.AbstractContextManager[None]:
     """Have the code of a stream run within its own deadline; in a task that does nothing else."""
     # The reader's own deadline does not reach here: this one has a timer.
-    current.set(Frame(frame.operation, NEVER_NS))
+    current.set(endless(frame))
     if frame.deadline_ns >= NEVER_NS:
         return contextlib.nullcontext()
     left_ns = max(0, frame.deadline_ns - monotonic_ns())

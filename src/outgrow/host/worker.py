@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from outgrow.host.app import LoadedApp
     from outgrow.host.orders import Begin, Order
+    from outgrow.telemetry import LinkTotals
     from outgrow.wire import Channel
 
 EXIT_FAILED = 3
@@ -87,7 +88,7 @@ class Worker:
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> int:
         run_hook(self._settings.after_fork, self._begin.name)
         self._edge = edge = self._made_edge()
-        self._heart.edge, self._heart.links = edge, links
+        self._heart.edge, self._heart.links = edge, self._links
         assert self._leaving is not None
         ticking = loop.create_task(self._tick(edge))
         starting = loop.create_task(edge.start())
@@ -123,6 +124,10 @@ class Worker:
             await exchange.listen(part.meeting, answerers)
 
         return Edge(self._loaded, self._settings, start=start, has_app=EDGE_NAME in part.runs)
+
+    def _links(self) -> list[LinkTotals]:
+        """What is counted here: calls where they are answered, hedges where they are made."""
+        return links() if self._exchange is None else [*links(), *self._exchange.links()]
 
     async def _drain(self, edge: Edge, drain: Drain) -> None:
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ in a test without any of us. What the marks mean is read by `describe`.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import sys
 import weakref
@@ -26,6 +27,7 @@ T = TypeVar("T")
 CALLS_MAX = 256
 QUEUE_MAX = 256
 THREADS_MAX = 16
+SECONDS_MAX = 1e9
 
 _services: list[weakref.ref[type]] = []
 _providers: list[Callable[..., Any]] = []
@@ -59,12 +61,15 @@ class OperationOptions:
         idempotent: Whether it may run twice with the effect of once.
         concurrent_calls_max: Calls of this operation that run at once; None to share the service's.
         queue_max: Calls of it that wait; None as for the service.
+        hedge_after_seconds: How long a call waits before another process is asked as well; None
+            where none ever is.
     """
 
     timeout_seconds: float | None = None
     idempotent: bool = False
     concurrent_calls_max: int | None = None
     queue_max: int | None = None
+    hedge_after_seconds: float | None = None
 
 
 class EnvironmentDefault:
@@ -168,6 +173,7 @@ def operation(
     *,
     timeout: float | None = None,
     idempotent: bool = False,
+    hedge_after: float | None = None,
     concurrent_calls_max: int | None = None,
     queue_max: int | None = None,
 ) -> Callable[[F], F]: ...
@@ -177,6 +183,7 @@ def operation(
     *,
     timeout: float | None = None,
     idempotent: bool = False,
+    hedge_after: float | None = None,
     concurrent_calls_max: int | None = None,
     queue_max: int | None = None,
 ) -> Any:
@@ -187,22 +194,61 @@ def operation(
         timeout: Seconds that one call may take at the most, also where its caller allows more.
         idempotent: Whether it may run twice with the effect of once. Only then is it repeated
             where its answer was lost.
+        hedge_after: Seconds after which a call to another process that has no answer yet is sent to
+            a second one as well; the first answer counts. Only with `idempotent=True`.
         concurrent_calls_max: A limit of its own on calls at once, apart from its service's.
         queue_max: How many more calls may wait for that limit.
     """
-    if timeout is not None and timeout <= 0:
-        raise ServiceError(f"an operation's timeout is {timeout} s", hint="Give it more than 0")
-    if concurrent_calls_max is not None and concurrent_calls_max < 1:
-        raise ServiceError(
-            f"`concurrent_calls_max` is {concurrent_calls_max}", hint="Give it 1 or more"
-        )
-    options = OperationOptions(timeout, idempotent, concurrent_calls_max, queue_max)
+    options = OperationOptions(
+        timeout, idempotent, concurrent_calls_max, queue_max, hedge_after_seconds=hedge_after
+    )
 
     def marked(method: F) -> F:
+        _check_options(getattr(method, "__qualname__", repr(method)), options)
+        if hedge_after is not None:
+            _check_hedge(method, options)
         setattr(method, "__outgrow_operation__", options)  # noqa: B010
         return method
 
     return marked if function is None else marked(function)
+
+
+def _check_options(shown: str, options: OperationOptions) -> None:
+    for name, seconds in (
+        ("timeout", options.timeout_seconds),
+        ("hedge_after", options.hedge_after_seconds),
+    ):
+        # Not a number is neither more nor less than anything.
+        if seconds is not None and not 0 < seconds <= SECONDS_MAX:
+            raise ServiceError(
+                f"`{name}` of `{shown}` is {seconds} s",
+                hint=f"Give it more than 0 and at most {SECONDS_MAX:g} s, or leave it out",
+            )
+    calls_max = options.concurrent_calls_max
+    if calls_max is not None and calls_max < 1:
+        raise ServiceError(
+            f"`concurrent_calls_max` of `{shown}` is {calls_max}", hint="Give it 1 or more"
+        )
+
+
+def _check_hedge(method: Callable[..., Any], options: OperationOptions) -> None:
+    shown, timeout = getattr(method, "__qualname__", repr(method)), options.timeout_seconds
+    hedge = options.hedge_after_seconds
+    if inspect.isasyncgenfunction(method):
+        raise ServiceError(
+            f"`{shown}` is a stream, which cannot be asked for twice, but has `hedge_after`",
+            hint="Leave `hedge_after` out",
+        )
+    if not options.idempotent:
+        raise ServiceError(
+            f"`{shown}` has `hedge_after`, but is not said to be idempotent",
+            hint="Add `idempotent=True` if it may run twice with the effect of once",
+        )
+    if timeout is not None and hedge is not None and hedge >= timeout:
+        raise ServiceError(
+            f"`hedge_after` of `{shown}` is {hedge:g} s, when its `timeout` of {timeout:g} s is up",
+            hint="Give it less than the timeout",
+        )
 
 
 def on_start(method: F) -> F:

@@ -18,6 +18,9 @@ from outgrow.telemetry.steps import LOOP_KEY
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from outgrow.telemetry.keeping import Keeper, Sieve
+    from outgrow.telemetry.traces import Segment
+
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -60,16 +63,27 @@ class RouteTotals(msgspec.Struct):
 class CallCounter:
     """The totals of one worker.
 
+    Args:
+        keeper: Decides which traces are kept; None where there are none.
+
     Attributes:
         routes: Totals by method and template; at most 256, then `(other)`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, keeper: Keeper | None = None) -> None:
+        self._keeper = keeper
         self.routes: dict[tuple[str, str], RouteTotals] = {}
         # By what identifies a route most cheaply. Holds the objects too, or their ids could recur.
-        self._known: dict[tuple[object, ...], tuple[RouteTotals, object]] = {}
+        self._known: dict[tuple[object, ...], tuple[RouteTotals, Sieve | None, object]] = {}
 
-    def ended(self, scope: Scope, method: str, status: int, duration_ns: int) -> None:
+    def ended(
+        self,
+        scope: Scope,
+        method: str,
+        status: int,
+        duration_ns: int,
+        segment: Segment | None = None,
+    ) -> None:
         """Count one request that ended.
 
         Args:
@@ -77,6 +91,7 @@ class CallCounter:
             method: Its HTTP method, or WEBSOCKET.
             status: Its HTTP status; 0 where it got no whole response.
             duration_ns: From complete headers to the last byte.
+            segment: Its part of a trace, which ends as well; None where nothing is recorded.
         """
         route: Any = scope.get("route")
         if route is None:
@@ -104,6 +119,8 @@ class CallCounter:
         if loop_ns is not None:
             totals.metered += 1
             totals.loop_ns += loop_ns
+        if segment is not None and known[1] is not None:
+            known[1].end(segment, segment.begun_ns + duration_ns, status, method)
 
     @property
     def calls(self) -> int:
@@ -117,12 +134,16 @@ class CallCounter:
         method: str,
         status: int,
         route: object,
-    ) -> tuple[RouteTotals, object]:
+    ) -> tuple[RouteTotals, Sieve | None, object]:
         """Find the totals of a route seen for the first time, and remember the way to them."""
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         kept = (route, scope.get("fastapi", {}).get("effective_route_context"))
-        known = (self._totals_of(method, route_of(scope, status)), kept)
+        totals = self._totals_of(method, route_of(scope, status))
+        sieve = None
+        if self._keeper is not None:
+            sieve = self._keeper.sieve(f"{totals.method} {totals.route}")
+        known = (totals, sieve, kept)
         self._known[key] = known
         return known
 
@@ -140,17 +161,29 @@ class CountedWebSockets:
 
     HTTP requests are counted by the protocol, which is cheaper. A WebSocket counts when it closes,
     with the status 101 where it was accepted; its duration is how long it was open.
+
+    Args:
+        app: The app.
+        counter: Counts them.
+        begin: Begins the segment of a trace, of its headers and the moment.
     """
 
-    def __init__(self, app: App, counter: CallCounter) -> None:
+    def __init__(
+        self,
+        app: App,
+        counter: CallCounter,
+        begin: Callable[[Any, int], Segment | None] | None = None,
+    ) -> None:
         self.app = app
         self.counter = counter
+        self._begin = begin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on; count it when it ends."""
         if scope["type"] != "websocket":
             return await self.app(scope, receive, send)
         begun = perf_counter_ns()
+        segment = self._begin(scope["headers"], begun) if self._begin is not None else None
         status = 403
 
         def noting_send(message: Message) -> Awaitable[None]:
@@ -165,5 +198,6 @@ class CountedWebSockets:
             status = 500
             raise
         finally:
-            self.counter.ended(scope, "WEBSOCKET", status, perf_counter_ns() - begun)
+            spent_ns = perf_counter_ns() - begun
+            self.counter.ended(scope, "WEBSOCKET", status, spent_ns, segment)
         return None

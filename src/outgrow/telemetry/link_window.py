@@ -21,7 +21,8 @@ class LinkActivity:
     """What went over one link in a window, over all workers.
 
     Attributes:
-        caller: The operation that called; `edge` for those from outside.
+        caller: The operation or the route that called; `web` where that is not known, and `edge`
+            outside of requests.
         callee: The operation that was called.
         calls_total: Calls that ended since the supervisor started.
         calls_per_second: In the window.
@@ -29,6 +30,8 @@ class LinkActivity:
         refused_per_second: Calls that never began, for lack of room or time.
         latency_p50_ms: Median in the window, as the callee's process sees it; None without calls.
         latency_p99_ms: 99th percentile.
+        hedges_per_second: Calls that were made in a second place, as the first was late or silent.
+        hedges_won_per_second: Of these, those that the second place answered first.
     """
 
     caller: str
@@ -39,6 +42,8 @@ class LinkActivity:
     refused_per_second: float
     latency_p50_ms: float | None
     latency_p99_ms: float | None
+    hedges_per_second: float = 0.0
+    hedges_won_per_second: float = 0.0
 
 
 @dataclass
@@ -86,6 +91,8 @@ class _Sum:
     calls_per_second: float = 0.0
     errors_per_second: float = 0.0
     refused_per_second: float = 0.0
+    hedges_per_second: float = 0.0
+    hedges_won_per_second: float = 0.0
     buckets: dict[int, int] = field(default_factory=dict[int, int])
 
     def add(self, before: LinkTotals, now: LinkTotals, seconds: float) -> None:
@@ -93,6 +100,8 @@ class _Sum:
         self.calls_per_second += (now.calls - before.calls) / seconds
         self.errors_per_second += (now.errors - before.errors) / seconds
         self.refused_per_second += (now.refused - before.refused) / seconds
+        self.hedges_per_second += (now.hedges - before.hedges) / seconds
+        self.hedges_won_per_second += (now.hedges_won - before.hedges_won) / seconds
         for bucket, (count, earlier) in enumerate(zip(now.buckets, before.buckets, strict=True)):
             if count > earlier:
                 self.buckets[bucket] = self.buckets.get(bucket, 0) + count - earlier
@@ -107,4 +116,6 @@ class _Sum:
             refused_per_second=self.refused_per_second,
             latency_p50_ms=quantile_ms(self.buckets, 0.50),
             latency_p99_ms=quantile_ms(self.buckets, 0.99),
+            hedges_per_second=self.hedges_per_second,
+            hedges_won_per_second=self.hedges_won_per_second,
         )

@@ -18,13 +18,17 @@ class LinkTotals(msgspec.Struct):
     """What has gone over one link since its worker started.
 
     Attributes:
-        caller: The operation that called, such as `Orders.place`; `edge` for those from outside.
+        caller: The operation that called, such as `Orders.place`, or the route, such as
+            `GET /orders/{id}`; `web` for a route that is not known, `edge` outside of requests.
         callee: The operation that was called.
         calls: Calls that ended.
         errors: Of these, how many ended with an exception.
         refused: Of these, how many never began, for lack of room or time.
         duration_ns: Sum of the time from the call to its result.
         buckets: Calls by bucket of their duration, see `histogram`.
+        hedges: Calls that were made in a second place, as the first was late or silent; counted,
+            unlike all else, where they are made.
+        hedges_won: Of these, how many the second place answered first.
     """
 
     caller: str
@@ -34,6 +38,8 @@ class LinkTotals(msgspec.Struct):
     refused: int = 0
     duration_ns: int = 0
     buckets: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS_MAX)
+    hedges: int = 0
+    hedges_won: int = 0
 
 
 class LinkBook:

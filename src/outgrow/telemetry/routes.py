@@ -29,6 +29,14 @@ def route_of(scope: MutableMapping[str, Any], status: int = 200) -> str:
         status: The response's status: an unknown path that was not found has no route, or each
             wrong guess of a stranger would become one.
     """
+    told = told_route(scope)
+    if told is not None:
+        return told
+    return _NOT_FOUND if status == 404 else _general(scope["path"])
+
+
+def told_route(scope: MutableMapping[str, Any]) -> str | None:
+    """The template, as the framework told it; None where it did not, or not yet."""
     noted = scope.get(ROUTE_KEY)
     if noted is not None:
         return noted
@@ -40,10 +48,7 @@ def route_of(scope: MutableMapping[str, Any], status: int = 200) -> str:
             template = getattr(route, "path", None)
         if template is not None:
             return template if _is_mount(route) else _mounted_at(scope) + template
-    template = scope.get("path_template")
-    if template is not None:
-        return template
-    return _NOT_FOUND if status == 404 else _general(scope["path"])
+    return scope.get("path_template")
 
 
 def _is_mount(route: Any) -> bool:

@@ -1,7 +1,7 @@
 """How a message crosses from one process to another, and what a call takes with it."""
 
 from outgrow.wire.answering import Answerer, AnsweringConnection
-from outgrow.wire.baggage import Baggage, packed_baggage, unpack_baggage
+from outgrow.wire.baggage import TRACE, Baggage, packed_baggage, unpack_baggage
 from outgrow.wire.balancing import Peers
 from outgrow.wire.calling import Call, CallingConnection, CallLostError
 from outgrow.wire.channel import DESCRIPTORS_MAX, Channel, ChannelClosedError, channel_pair
@@ -11,12 +11,19 @@ from outgrow.wire.deadline import (
     EDGE,
     LONG_NS,
     NEVER_NS,
+    WEB,
     Deadline,
     Frame,
+    calling,
     current,
     deadline,
+    edge_name,
+    endless,
+    is_edge,
     late,
+    name_edge,
     on_missed,
+    place_edge,
     remaining_seconds,
 )
 from outgrow.wire.faults import Fault, crossed_error, error_of, fault_of
@@ -28,6 +35,8 @@ __all__ = [
     "EDGE",
     "LONG_NS",
     "NEVER_NS",
+    "TRACE",
+    "WEB",
     "Answerer",
     "AnsweringConnection",
     "ArgumentsCodec",
@@ -44,18 +53,24 @@ __all__ = [
     "Frame",
     "Meeting",
     "Peers",
+    "calling",
     "channel_pair",
     "connect",
     "crossed_error",
     "current",
     "deadline",
+    "edge_name",
+    "endless",
     "error_of",
     "fault_of",
+    "is_edge",
     "late",
     "listen",
     "meeting_of",
+    "name_edge",
     "on_missed",
     "packed_baggage",
+    "place_edge",
     "remaining_seconds",
     "unpack_baggage",
 ]

@@ -17,6 +17,9 @@ from outgrow.wire.faults import fault_of
 from outgrow.wire.frames import (
     BODY_BYTES_MAX,
     CALL,
+    CALLER,
+    CALLER_BYTES_MAX,
+    CALLERS_MAX,
     CANCEL,
     CREDIT,
     END,
@@ -112,6 +115,7 @@ class AnsweringConnection(Connection):
         self._name = name
         self._version = version
         self._callers = [EDGE]
+        self._callers_left = CALLERS_MAX
         self._running: dict[int, _Running] = {}
         self._ending: dict[int, asyncio.Task[None]] = {}
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -160,8 +164,16 @@ class AnsweringConnection(Connection):
             self._cut_short(one.call)
         elif one.kind == CREDIT:
             self._credit(one)
+        elif one.kind == CALLER:
+            self._caller_came(one.body)
         else:
             self._other_came(one, "the side that calls")
+
+    def _caller_came(self, name: bytes) -> None:
+        self._callers_left -= 1
+        if self._callers_left < 0 or len(name) > CALLER_BYTES_MAX:
+            raise FrameError("too many callers, or one with too long a name")
+        self._callers.append(name.decode(errors="replace"))
 
     def _begin(self, one: WireFrame) -> None:
         if one.operation >= len(self._answerers) or one.caller >= len(self._callers):

@@ -15,6 +15,8 @@ from outgrow.wire.codec import Codec
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+OURS = ":"
+TRACE = ":trace"  # what the trace travels by, beside the baggage
 T = TypeVar("T")
 _declared: dict[str, Baggage[Any]] = {}
 
@@ -34,6 +36,11 @@ class Baggage(Generic[T]):
                 f"the baggage `{name}` is declared twice, as {known.kind.__name__} and as "
                 f"{kind.__name__}",
                 hint="Declare it in one module and import it from there",
+            )
+        if name.startswith(OURS):
+            raise ServiceError(
+                f"the baggage `{name}` begins as what travels for outgrow itself",
+                hint=f"Name it without the `{OURS}` in front",
             )
         self.name = name
         self.kind = kind

@@ -2,19 +2,23 @@
 
 Of two that are chosen by chance, the one with fewer calls under way takes the call: that keeps a
 slow one from getting its full share, without anybody measuring. One that answers nothing while the
-others do is left out for a while. Nothing stands between caller and callee.
+others do is left out for a while, and then tried with one call at a time. Nothing stands between
+caller and callee.
 """
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
-from outgrow.errors import AddressError, UnavailableError
-from outgrow.wire.calling import Call, CallingConnection, CallLostError
+from outgrow.errors import AddressError, DeadlineExceededError, UnavailableError
+from outgrow.wire.calling import AnswerAsideError, Call, CallingConnection, CallLostError
 from outgrow.wire.deadline import late
+from outgrow.wire.peer import LEFT_OUT_SECONDS_MIN, MISSES_MAX, Peer, RetryBudget
+from outgrow.wire.racing import Leg, first_answered
 from outgrow.wire.sockets import connect
 
 if TYPE_CHECKING:
@@ -26,68 +30,11 @@ if TYPE_CHECKING:
 REACH_SECONDS_MAX = 5.0
 AGAIN_SECONDS_MIN = 0.02
 AGAIN_SECONDS_MAX = 1.0
-MISSES_MAX = 5
-LEFT_OUT_SECONDS_MIN = 1.0
-LEFT_OUT_SECONDS_MAX = 30.0
-RETRY_RATIO = 0.1
-RETRIES_SAVED_MAX = 10.0
+LEFT_OUT_SECONDS_MAX = 4.0  # not more, as one call at a time is all that it takes to see
 EARLY_NS = 2_000_000
-
-
-class RetryBudget:
-    """Allows one retry for ten calls, so that retries cannot make an overload worse."""
-
-    def __init__(self) -> None:
-        self._saved = RETRIES_SAVED_MAX
-
-    def earn(self) -> None:
-        """A call is made."""
-        if self._saved < RETRIES_SAVED_MAX:
-            self._saved += RETRY_RATIO
-
-    def spend(self) -> bool:
-        """Whether one may be made again."""
-        if self._saved < 1.0:
-            return False
-        self._saved -= 1.0
-        return True
-
-
-class Peer:
-    """One process that answers calls, as a caller sees it.
-
-    Attributes:
-        meeting: Where it listens.
-        connection: To it; None while there is none.
-        misses: Calls in a row that it did not answer in time.
-        left_out_until_ns: When it is given calls again, on the clock `time.monotonic_ns`.
-        why: Why it cannot be reached.
-    """
-
-    def __init__(self, meeting: Meeting) -> None:
-        self.meeting = meeting
-        self.connection: CallingConnection | None = None
-        self.misses = 0
-        self.left_out_until_ns = 0
-        self.left_out_seconds = LEFT_OUT_SECONDS_MIN
-        self.why = "not connected yet"
-        self.keeper: asyncio.Task[None] | None = None
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether it takes calls."""
-        return self.connection is not None and self.connection.is_usable
-
-    @property
-    def load(self) -> int:
-        """Calls under way to it."""
-        return self.connection.in_flight if self.connection is not None else 0
-
-    def answered(self) -> None:
-        """It gave an answer."""
-        if self.misses:
-            self.misses = 0
-            self.left_out_seconds = LEFT_OUT_SECONDS_MIN
+SENDING_NS_MAX = 100_000
+QUIET_NS_MAX = 1_000_000_000
+LOOK_SECONDS = 0.05
 
 
 class Peers:
@@ -97,6 +44,8 @@ class Peers:
         make: Makes the end of a new connection; is given what to call when it changes.
         dice: Where chance comes from.
         certificates: For TCP.
+        on_hedge: Told of each call that is made in a second place because the first is late: first
+            when it is, and again with True when the second answers first.
     """
 
     def __init__(
@@ -104,8 +53,10 @@ class Peers:
         make: Callable[[Callable[[], None]], CallingConnection],
         dice: random.Random,
         certificates: Certificates | None = None,
+        on_hedge: Callable[[Call, bool], None] | None = None,
     ) -> None:
         self._make = make
+        self._on_hedge = on_hedge
         self._random = dice.random
         self._certificates = certificates
         self._peers: dict[Meeting, Peer] = {}
@@ -146,8 +97,22 @@ class Peers:
 
     # Calls.
 
-    async def ask(self, service: str, call: Call, *, is_idempotent: bool) -> bytes:
+    async def ask(
+        self,
+        service: str,
+        call: Call,
+        *,
+        is_idempotent: bool,
+        hedge_after_seconds: float | None = None,
+    ) -> bytes:
         """Make a call where its service runs; returns the body of its result.
+
+        Args:
+            service: Its name.
+            call: What is sent.
+            is_idempotent: It may be made again, and in two places at once.
+            hedge_after_seconds: When it is made in a second place; None for not before the first is
+                found silent.
 
         Raises:
             UnavailableError: Nobody answered.
@@ -156,26 +121,34 @@ class Peers:
         """
         budget = self._budget(service)
         deadline_ns = monotonic_ns() + call.left_ns
+        may_have_run = False
         while True:
-            peer = self._choose(service) or await self._reached(service, call, deadline_ns)
+            peer = self._choose(service)
+            if peer is None:
+                peer = await self._reached(service, call, deadline_ns, may_have_run)
             assert peer.connection is not None
             try:
+                if is_idempotent:
+                    return await self._ask_movably(
+                        service, peer, call, deadline_ns, hedge_after_seconds
+                    )
                 body = await peer.connection.ask(call)
             except CallLostError as lost:
-                may_repeat = is_idempotent or not lost.may_have_run
-                if not may_repeat or not budget.spend():
-                    raise unavailable(call, lost) from None
+                may_have_run = may_have_run or lost.may_have_run
+                if (may_have_run and not is_idempotent) or not budget.spend():
+                    raise unavailable(call, lost, may_have_run=may_have_run) from None
                 call = _again(call, deadline_ns)
             except asyncio.CancelledError:
                 if monotonic_ns() >= deadline_ns - EARLY_NS:
                     self._missed(peer)
                 raise
             except Exception:
-                peer.answered()
+                if not is_idempotent:
+                    self._answered(peer)
                 raise
             else:
                 if peer.misses:
-                    peer.answered()
+                    self._answered(peer)
                 return body
 
     async def stream(self, service: str, call: Call) -> AsyncGenerator[bytes]:
@@ -191,17 +164,146 @@ class Peers:
             peer = self._choose(service) or await self._reached(service, call, deadline_ns)
             assert peer.connection is not None
             items = peer.connection.stream(call)
+            asked_ns = 0
             try:
                 async for body in items:
+                    if peer.misses:
+                        self._answered(peer)
                     yield body
+                    asked_ns = monotonic_ns()
             except CallLostError as lost:
                 if lost.may_have_run or not budget.spend():
-                    raise unavailable(call, lost) from None
+                    raise unavailable(call, lost, may_have_run=lost.may_have_run) from None
                 call = _again(call, deadline_ns)
+            except (asyncio.CancelledError, DeadlineExceededError):
+                # Who takes an item only after the deadline has nobody else to blame.
+                if asked_ns < deadline_ns - EARLY_NS <= monotonic_ns():
+                    self._missed(peer)
+                raise
+            except Exception:
+                self._answered(peer)
+                raise
             else:
+                self._answered(peer)
                 return
             finally:
                 await items.aclose()
+
+    # Calls that may be made in two places.
+
+    async def _ask_movably(
+        self,
+        service: str,
+        peer: Peer,
+        call: Call,
+        deadline_ns: int,
+        hedge_after_seconds: float | None,
+    ) -> bytes:
+        """Make a call that may be made elsewhere as well while it is under way."""
+        connection = peer.connection
+        assert connection is not None
+        if connection.is_full:
+            other = self._choose_beside(peer, service)
+            if other is not None and other.connection is not None and not other.connection.is_full:
+                peer, connection = other, other.connection
+            else:
+                await connection.own_turn()
+        number, answer = connection.begin(call)
+        connection.movable[number] = service
+        timer = None
+        if peer.is_suspect:
+            self._hedge(peer, connection, number)
+        elif hedge_after_seconds is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(hedge_after_seconds, self._hedge_late, peer, connection, number)
+        try:
+            body = await answer
+        except AnswerAsideError as aside:
+            first = Leg(peer, connection, number, aside.answer)
+            return await self._raced(service, call, first, deadline_ns)
+        except asyncio.CancelledError:
+            connection.forget(number)
+            raise
+        except CallLostError:
+            raise
+        except Exception:
+            self._answered(peer)
+            raise
+        else:
+            if peer.misses:
+                self._answered(peer)
+            return body
+        finally:
+            if timer is not None:
+                timer.cancel()
+            connection.movable.pop(number, None)
+
+    def _hedge_late(self, peer: Peer, connection: CallingConnection, number: int) -> None:
+        self._hedge(peer, connection, number)
+        if number in connection.movable:  # there is no other place, or the budget is used up, now
+            loop = asyncio.get_running_loop()
+            loop.call_later(LOOK_SECONDS, self._hedge_late, peer, connection, number)
+
+    def _hedge(self, peer: Peer, connection: CallingConnection, number: int) -> None:
+        """Have a call made in a second place, if there is one and the budget pays for it."""
+        service = connection.movable.get(number)
+        if service is None or self._choose_beside(peer, service) is None:
+            return
+        if self._budgets[service].spend():
+            del connection.movable[number]
+            connection.put_aside(number)
+
+    async def _raced(self, service: str, call: Call, first: Leg, deadline_ns: int) -> bytes:
+        """The answer that comes first, of a place that is late and of another."""
+        begun_ns = deadline_ns - call.left_ns
+        legs = [first]
+        try:
+            other = self._choose_beside(first.peer, service)
+            if other is not None and other.connection is not None:
+                again = _again(call, deadline_ns)
+                with suppress(CallLostError):  # then it is as if there were no other
+                    legs.append(Leg.begun(other, other.connection, again))
+                    self._tell_hedge(call, is_won=False)
+            won = await first_answered(legs)
+            self._answered(won.peer)
+            waited_ns = monotonic_ns() - begun_ns
+            if won is not first and first.connection.quiet_ns + SENDING_NS_MAX >= waited_ns:
+                self._missed(first.peer)  # it was not just slower: it said nothing at all
+            if won is not first:
+                self._tell_hedge(call, is_won=True)
+                if first.peer.is_suspect and not first.answer.done():
+                    self._await_sign(legs.pop(0), deadline_ns)
+            return won.answer.result()
+        except asyncio.CancelledError:
+            if monotonic_ns() >= deadline_ns - EARLY_NS:
+                for leg in legs[1:]:
+                    self._missed(leg.peer)
+            raise
+        finally:
+            for leg in legs:
+                leg.end()
+
+    def _await_sign(self, leg: Leg, deadline_ns: int) -> None:
+        """Have a suspect's answer taken as a sign of life, though nobody needs it any more."""
+
+        def ended(answer: asyncio.Future[bytes]) -> None:
+            if not isinstance(answer.exception(), CallLostError):
+                self._answered(leg.peer)
+
+        leg.answer.add_done_callback(ended)
+        left_seconds = max(0.0, (deadline_ns - monotonic_ns()) / 1e9)
+        asyncio.get_running_loop().call_later(left_seconds, leg.end)
+
+    def _tell_hedge(self, call: Call, *, is_won: bool) -> None:
+        if self._on_hedge is not None:
+            self._on_hedge(call, is_won)
+
+    def _choose_beside(self, peer: Peer, service: str) -> Peer | None:
+        """The process with the fewest calls under way, besides this one."""
+        usable = self._usable.get(service, [])
+        # By where they are: a process that was dropped and is back is another peer, but no other.
+        others = [each for each in usable if each.meeting != peer.meeting and not each.is_suspect]
+        return min(others, key=_load_of, default=None)
 
     def _budget(self, service: str) -> RetryBudget:
         """What is left for retries, with this call's share."""
@@ -221,9 +323,14 @@ class Peers:
         first = int(self._random() * count)
         second = int(self._random() * (count - 1))
         one, other = usable[first], usable[second + (second >= first)]
-        return one if one.load <= other.load else other
+        chosen = one if one.load <= other.load else other
+        if chosen.misses and chosen.is_suspect and chosen.left_out_until_ns <= monotonic_ns():
+            self._leave_out(chosen)  # this call is to see; no other, while that is under way
+        return chosen
 
-    async def _reached(self, service: str, call: Call, deadline_ns: int) -> Peer:
+    async def _reached(
+        self, service: str, call: Call, deadline_ns: int, may_have_run: bool = False
+    ) -> Peer:
         """Some process that takes calls; waits for one that is on its way."""
         until_ns = min(deadline_ns, monotonic_ns() + int(REACH_SECONDS_MAX * 1e9))
         while (peer := self._choose(service)) is None:
@@ -238,7 +345,7 @@ class Peers:
                 raise UnavailableError(
                     f"`{call.operation}` cannot be called: {why}",
                     hint="`outgrow status` shows what runs",
-                    may_have_run=False,
+                    may_have_run=may_have_run,
                 )
             self._changes.clear()
             try:
@@ -271,13 +378,45 @@ class Peers:
             for each in peers
             if each is not peer and each.is_usable
         ]
-        if not any(each.misses == 0 for each in others):
-            return
+        if any(each.misses == 0 for each in others):
+            self._leave_out(peer)
+
+    def _answered(self, peer: Peer) -> None:
+        """It gave an answer, so it takes its full share again."""
+        if peer.misses:
+            peer.misses = 0
+            peer.left_out_seconds = LEFT_OUT_SECONDS_MIN
+            if peer.left_out_until_ns:
+                peer.left_out_until_ns = 0
+                self._changed()
+
+    def _leave_out(self, peer: Peer) -> None:
+        """Give it no calls for a while, and make those elsewhere as well that it has and may."""
         peer.left_out_until_ns = monotonic_ns() + int(peer.left_out_seconds * 1e9)
         loop = asyncio.get_running_loop()
         loop.call_later(peer.left_out_seconds + 0.001, self._changed)
         peer.left_out_seconds = min(peer.left_out_seconds * 2, LEFT_OUT_SECONDS_MAX)
         self._changed()
+        self._watch(peer)
+
+    def _watch(self, peer: Peer) -> None:
+        if not peer.is_watched and peer.connection is not None:
+            peer.is_watched = True
+            self._look(peer, peer.connection)
+
+    def _look(self, peer: Peer, connection: CallingConnection) -> None:
+        """Have calls under way to a silent process made elsewhere, and look again later.
+
+        Those for which the budget has not enough now are made later, out of what it earns.
+        """
+        is_silent = peer.is_suspect or (peer.is_forgotten and connection.quiet_ns >= QUIET_NS_MAX)
+        peer.is_watched = bool(connection.movable) and (peer.is_suspect or peer.is_forgotten)
+        if is_silent:
+            for number in [*connection.movable]:
+                self._hedge(peer, connection, number)
+        if peer.is_watched:
+            loop = asyncio.get_running_loop()
+            loop.call_later(LOOK_SECONDS, self._look, peer, connection)
 
     async def _keep(self, peer: Peer) -> None:
         """Connect to a process, and again whenever the connection is lost."""
@@ -318,7 +457,9 @@ class Peers:
         return connection
 
     def _forget(self, peer: Peer) -> None:
+        peer.is_forgotten = True
         if peer.connection is not None:
+            self._watch(peer)
             peer.connection.retire()
         elif peer.keeper is not None:
             peer.keeper.cancel()
@@ -327,12 +468,22 @@ class Peers:
         self._kept.discard(peer)
 
 
-def unavailable(call: Call, lost: CallLostError) -> UnavailableError:
-    """The error for a call that was lost."""
-    ran = "may have run" if lost.may_have_run else "did not run"
+def unavailable(call: Call, lost: CallLostError, *, may_have_run: bool) -> UnavailableError:
+    """The error for a call that was lost.
+
+    Args:
+        call: Which.
+        lost: How, the last time that it was made.
+        may_have_run: Whether it may have run then, or when it was made before.
+    """
+    ran = "may have run" if may_have_run else "did not run"
     return UnavailableError(
-        f"`{call.operation}` got no answer, and {ran}: {lost}", may_have_run=lost.may_have_run
+        f"`{call.operation}` got no answer, and {ran}: {lost}", may_have_run=may_have_run
     )
+
+
+def _load_of(peer: Peer) -> int:
+    return peer.load
 
 
 def _again(call: Call, deadline_ns: int) -> Call:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from outgrow.errors import ValueMismatchError
 from outgrow.wire.connection import Connection
-from outgrow.wire.deadline import LONG_NS, late
+from outgrow.wire.deadline import EDGE, LONG_NS, late
 from outgrow.wire.faults import Fault, error_of
 from outgrow.wire.frames import (
     BODY_BYTES_MAX,
+    CALLER,
+    CALLER_BYTES_MAX,
+    CALLERS_MAX,
     CANCEL,
     CREDIT,
     END,
@@ -55,12 +59,24 @@ class CallLostError(Exception):
         self.may_have_run = may_have_run
 
 
+class AnswerAsideError(Exception):
+    """An answer is waited for no longer by who asked, but may still come.
+
+    Attributes:
+        answer: Where it comes.
+    """
+
+    def __init__(self, answer: asyncio.Future[bytes]) -> None:
+        super().__init__("the answer comes elsewhere")
+        self.answer = answer
+
+
 class Call(msgspec.Struct, frozen=True, gc=False):
     """What is sent for a call.
 
     Attributes:
         operation: Such as `Stock.reserve`.
-        caller: The operation that calls; `edge` outside of all.
+        caller: The operation that calls, or the route; `edge` outside of all.
         left_ns: Until its deadline; more than 0.
         body: Its arguments.
         extras: What travels with it.
@@ -77,7 +93,7 @@ class CallingConnection(Connection):
     """A connection to a process that answers calls.
 
     Args:
-        callers: The operations that calls come from, besides `edge`.
+        callers: The operations that calls come from; others, such as routes, may come as well.
         name: Of this process, for people.
         version: Of the app here; the other side may have another.
         on_change: Called when it becomes usable, is about to leave, or is lost.
@@ -87,6 +103,7 @@ class CallingConnection(Connection):
         peer: What the other side said of itself; None until it did.
         in_flight: Calls without an answer.
         is_leaving: The other side takes no new calls.
+        movable: The service of each call under way that may be made elsewhere as well, by number.
     """
 
     def __init__(
@@ -100,6 +117,8 @@ class CallingConnection(Connection):
     ) -> None:
         super().__init__(body_bytes_max)
         self._callers = {each: number for number, each in enumerate(callers, 1)}
+        self._callers[EDGE] = 0
+        self._callers_more = range(len(callers) + 1, len(callers) + 1 + CALLERS_MAX)
         self._hello = Hello(MAGIC, [PROTOCOL], list(callers), version, body_bytes_max, name)
         self._on_change = on_change
         self._numbers: dict[str, int] = {}
@@ -107,7 +126,9 @@ class CallingConnection(Connection):
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._streams: dict[int, _Incoming] = {}
         self._kept: set[int] = set()
+        self.movable: dict[int, str] = {}
         self._waiting = 0
+        self._quiet_since_ns = monotonic_ns()
         self._why = "no connection"
         self.peer: Hello | None = None
         self.is_leaving = False
@@ -143,15 +164,55 @@ class CallingConnection(Connection):
             Exception: What the operation raised.
         """
         if self._room is not None:
-            await self._own_turn()
+            await self.own_turn()
         number = self._begin(call)
+        if not self._answers:
+            self._quiet_since_ns = monotonic_ns()
         answer = self._answers[number] = self._loop.create_future()
         try:
             return await answer
         except asyncio.CancelledError:
-            if self._answers.pop(number, None) is not None:
-                self._cancel(number)
+            self.forget(number)
             raise
+
+    def begin(self, call: Call) -> tuple[int, asyncio.Future[bytes]]:
+        """Send a call: its number, and its answer, which comes or is lost.
+
+        Raises:
+            CallLostError: It cannot be sent.
+        """
+        number = self._begin(call)
+        if not self._answers:
+            self._quiet_since_ns = monotonic_ns()
+        answer = self._answers[number] = self._loop.create_future()
+        return number, answer
+
+    def forget(self, number: int) -> None:
+        """Have no answer to a call any more."""
+        if self._answers.pop(number, None) is not None:
+            self._cancel(number)
+
+    def put_aside(self, number: int) -> None:
+        """End the wait for an answer by an `AnswerAsideError`, which says where it comes now."""
+        answer = self._answers.get(number)
+        if answer is not None and not answer.done():
+            later = self._answers[number] = self._loop.create_future()
+            answer.set_exception(AnswerAsideError(later))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the other side does not read at present; a call then has to wait its turn."""
+        return self._room is not None
+
+    @property
+    def quiet_ns(self) -> int:
+        """How long the other side has said nothing, while it had calls to answer."""
+        return monotonic_ns() - self._quiet_since_ns
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came."""
+        self._quiet_since_ns = monotonic_ns()
+        super().data_received(data)
 
     async def stream(self, call: Call) -> AsyncGenerator[bytes]:
         """Make a call of a stream; gives the body of each item.
@@ -161,7 +222,7 @@ class CallingConnection(Connection):
             Exception: What the operation raised.
         """
         if self._room is not None:
-            await self._own_turn()
+            await self.own_turn()
         number = self._begin(call)
         incoming = self._streams[number] = _Incoming(self._loop)
         timer = None
@@ -183,7 +244,8 @@ class CallingConnection(Connection):
             if self._streams.pop(number, None) is not None:
                 self._cancel(number)
 
-    async def _own_turn(self) -> None:
+    async def own_turn(self) -> None:
+        """Wait until the other side reads; counts as a call under way meanwhile."""
         self._waiting += 1
         try:
             await self.room()
@@ -206,13 +268,25 @@ class CallingConnection(Connection):
         while number in self._answers or number in self._streams:
             self._count += 1
             number = self._count % _CALLS_MAX
-        caller = self._callers.get(call.caller, 0)
+        caller = self._callers.get(call.caller)
+        if caller is None:
+            caller = self._introduced(call.caller)
         sent = call_head(operation, caller, number, call.left_ns, call.body, call.extras)
         if call.extras and len(sent) + len(call.body) - HEAD.size > self.body_bytes_max:
             what = f"the arguments of `{call.operation}`, with its baggage,"
             raise too_large(what, sent + call.body, self.body_bytes_max)
         self._kept.add(number)
         self.send_with(sent, call.body)
+        return number
+
+    def _introduced(self, caller: str) -> int:
+        """The number of a caller that is met for the first time; that of the edge for too many."""
+        name = caller.encode(errors="replace")
+        if not self._callers_more or len(name) > CALLER_BYTES_MAX:
+            return 0
+        number = self._callers[caller] = self._callers_more[0]
+        self._callers_more = self._callers_more[1:]
+        self.send(frame(CALLER, 0, name))
         return number
 
     def _cancel(self, number: int) -> None:

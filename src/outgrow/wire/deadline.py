@@ -12,6 +12,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from outgrow.errors import DeadlineExceededError
 
@@ -24,22 +25,62 @@ SECONDS_MAX = 1e9
 NEVER_NS = 1 << 62
 LONG_NS = NEVER_NS // 2  # from here on it is no deadline, whatever the other side's clock
 EDGE = "edge"
+WEB = "web"
 
 
 class Frame(msgspec.Struct, gc=False):
     """Which operation runs, and until when its answer is of use.
 
     Attributes:
-        operation: Such as `Stock.reserve`; `edge` outside of all operations.
+        operation: Such as `Stock.reserve`. Outside of all operations the route that a request took,
+            such as `GET /orders/{id}`; `web` where that is not known; `edge` outside of requests.
         deadline_ns: On the clock `time.monotonic_ns`.
+        segment: The part of a trace that it belongs to, as far as this process has it; None where
+            nothing is recorded.
+        span: Its number in that.
     """
 
     operation: str
     deadline_ns: int
+    segment: Any = None
+    span: int = 0
 
 
 current: ContextVar[Frame | None] = ContextVar("outgrow_frame", default=None)
+_name_edge: list[Callable[[], str]] = [lambda: EDGE]
+_place_edge: list[Callable[[], tuple[Any, int]]] = [lambda: (None, 0)]
 _tell_missed: list[Callable[[DeadlineExceededError], None]] = []
+
+
+def name_edge(name: Callable[[], str]) -> None:
+    """Have those who call outside of all operations named by this."""
+    _name_edge[:] = [name]
+
+
+def edge_name() -> str:
+    """The name of who calls, outside of all operations."""
+    return _name_edge[0]()
+
+
+def place_edge(place: Callable[[], tuple[Any, int]]) -> None:
+    """Have this say which segment and span calls are made in, outside of all operations."""
+    _place_edge[:] = [place]
+
+
+def calling() -> Frame:
+    """The frame that a call is made from; outside of all operations one of the edge, endless."""
+    frame = current.get()
+    return frame if frame is not None else Frame(edge_name(), NEVER_NS, *_place_edge[0]())
+
+
+def endless(frame: Frame) -> Frame:
+    """The same frame without a deadline, for what runs in a task of its own."""
+    return replace(frame, deadline_ns=NEVER_NS)
+
+
+def is_edge(caller: str) -> bool:
+    """Whether this is the name of no operation, but of an edge or one of its routes."""
+    return " " in caller or caller in (EDGE, WEB)
 
 
 def on_missed(tell: Callable[[DeadlineExceededError], None]) -> None:
@@ -73,7 +114,8 @@ class Deadline:
         moment = monotonic_ns() + int(self._seconds * 1e9)
         if before is not None and before.deadline_ns <= moment:
             return
-        current.set(Frame(before.operation if before is not None else EDGE, moment))
+        frame = before if before is not None else calling()
+        current.set(replace(frame, deadline_ns=moment))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -105,7 +147,7 @@ class Deadline:
 
     def _missed(self) -> DeadlineExceededError:
         problem = late(self._what, self._seconds)
-        if self._before is None or self._before.operation == EDGE:
+        if self._before is None or is_edge(self._before.operation):
             for tell in _tell_missed:
                 tell(problem)
         return problem

@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from outgrow.errors import OutgrowError, RemoteError, UnavailableError
+from outgrow.errors import OutgrowError, OverloadedError, RemoteError, UnavailableError
 from outgrow.wire.exact import encodes
 
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
@@ -27,6 +27,7 @@ _TRACE_LINES_MAX = 20
 _CLASSES_MAX = 256
 _PLACES_MAX = 1024
 _TRACE_TITLE = "Raised in another process:"
+_NOT_BEGUN = (UnavailableError, OverloadedError)
 # Written source has a name in angle brackets.
 _OWN_FILES = (str(Path(__file__).parents[1]), "<")
 
@@ -98,10 +99,10 @@ def crossed_error(error: Exception) -> Exception:
     parts = _parts_of(error)
     crossed = [crossed_error(each) for each in parts]
     is_same = all(map(_is_same, parts, crossed))
-    if isinstance(error, UnavailableError) and not error.may_have_run:
+    if isinstance(error, _NOT_BEGUN) and not error.may_have_run:
         # One that it called did not run, but it did: who repeats it would repeat a part of it.
         error = error_of(fault_of(error)).with_traceback(error.__traceback__)
-        if isinstance(error, UnavailableError):
+        if isinstance(error, _NOT_BEGUN):
             error.may_have_run = True
     if is_same and _may_pass(error):
         return error

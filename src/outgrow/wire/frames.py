@@ -32,13 +32,16 @@ END: Final = 7
 CREDIT: Final = 8
 LEAVING: Final = 9
 REFUSED: Final = 10
-_KINDS: Final = frozenset(range(HELLO, REFUSED + 1))
+CALLER: Final = 11
+_KINDS: Final = frozenset(range(HELLO, CALLER + 1))
 
 # Bytes of the body, kind, flags, operation, caller, number of the call, and a number more: the
 # nanoseconds left for a CALL, the bytes for a CREDIT.
 HEAD: Final = struct.Struct("<IBBHHIQ")
 HAS_EXTRAS: Final = 1
 _OPERATIONS_MAX: Final = 2**16 - 1
+CALLERS_MAX: Final = 4096  # that are named after the first frame, such as routes
+CALLER_BYTES_MAX: Final = 1000
 _SIZE: Final = struct.Struct("<I")
 _NUMBER_MAX: Final = 2**64 - 1
 _encode = msgspec.msgpack.Encoder().encode

@@ -49,5 +49,17 @@ def test_calls_of_a_worker_that_ended_stay_counted() -> None:
     assert (link.calls_total, link.calls_per_second, link.latency_p50_ms) == (7, 0.0, None)
 
 
+def test_hedges_that_callers_count_are_part_of_the_link() -> None:
+    window = LinkWindow()
+    for second in range(11):
+        window.add("callee", float(second), [totals(10 * second)])
+        hedged = LinkTotals("Orders.place", "Stock.reserve", hedges=2 * second, hedges_won=second)
+        window.add("caller", float(second), [hedged])
+    (link,) = window.links(10.0)
+    assert link.calls_per_second == pytest.approx(10, rel=0.15)
+    assert link.hedges_per_second == pytest.approx(2, rel=0.15)
+    assert link.hedges_won_per_second == pytest.approx(1, rel=0.15)
+
+
 def test_nothing_was_called_where_nobody_reported() -> None:
     assert LinkWindow().links(1.0) == []

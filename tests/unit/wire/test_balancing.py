@@ -22,7 +22,7 @@ from outgrow.wire import (
     connect,
     listen,
 )
-from outgrow.wire.balancing import RETRIES_SAVED_MAX, RetryBudget
+from outgrow.wire.peer import RETRIES_SAVED_MAX, RetryBudget
 from tests.contracts.connecting import LOOPS, Factory, run_in
 
 LATER_NS = 60 * 10**9

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from outgrow.wire.frames import (
     BODY_BYTES_MIN,
     CALL,
+    CALLER,
     HAS_EXTRAS,
     HEAD,
     HELLO,
@@ -32,7 +33,7 @@ LIMIT_BYTES = 300
 words = st.binary(max_size=40)
 frames = st.builds(
     WireFrame,
-    kind=st.integers(HELLO, REFUSED),
+    kind=st.integers(HELLO, CALLER),
     flags=st.integers(0, 2**8 - 1),
     operation=st.integers(0, 2**16 - 1),
     caller=st.integers(0, 2**16 - 1),
@@ -43,7 +44,7 @@ frames = st.builds(
 heads = st.builds(
     HEAD.pack,
     st.integers(0, 2 * LIMIT_BYTES) | st.integers(0, 2**32 - 1),
-    st.integers(0, REFUSED + 2),
+    st.integers(0, CALLER + 2),
     *[st.just(0)] * 5,
 )
 
@@ -98,7 +99,7 @@ def test_a_head_that_promises_too_much_is_refused_before_its_body_comes(length: 
     assert reader.kept_bytes == 0
 
 
-@pytest.mark.parametrize("kind", [0, REFUSED + 1, 255])
+@pytest.mark.parametrize("kind", [0, CALLER + 1, 255])
 def test_a_kind_that_nobody_knows_is_refused(kind: int) -> None:
     with pytest.raises(FrameError, match=f"unknown kind {kind}"):
         FrameReader(LIMIT_BYTES).read(HEAD.pack(0, kind, 0, 0, 0, 0, 0))

@@ -81,6 +81,7 @@ def test_moves_scalings_and_reloads_under_load_lose_nothing(
         {"moves": ["stock=web"]},
         {"reload": True},
         {"moves": ["stock=store", "letters=post"]},
+        {"reload_all": True},
         {"workers": "store=1"},
         {"merges": ["post=desk"]},
         {"undo": True},

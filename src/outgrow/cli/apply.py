@@ -31,7 +31,14 @@ def apply(
     ] = None,
     undo: Annotated[bool, typer.Option("--undo", help="Take the last such change back.")] = False,
     reload: Annotated[
-        bool, typer.Option("--reload", help="Load the app and its settings anew.")
+        bool,
+        typer.Option(
+            "--reload",
+            help="Load the app and its settings anew; groups whose code is the same stay.",
+        ),
+    ] = False,
+    reload_all: Annotated[
+        bool, typer.Option("--reload-all", help="The same, but no group stays.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
@@ -50,6 +57,7 @@ def apply(
         merges=merge or [],
         undo=undo,
         reload=reload,
+        reload_all=reload_all,
         is_only_shown=dry_run,
     )
     for line in ControlClient(folder).apply(wish):

@@ -7,6 +7,7 @@ from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
 from outgrow.host.exchange import Exchange
 from outgrow.host.house import client, lifespan, uses
+from outgrow.host.makeup import Makeup
 from outgrow.host.orders import (
     Beat,
     Begin,
@@ -63,6 +64,7 @@ __all__ = [
     "Link",
     "Listen",
     "Loaded",
+    "Makeup",
     "OperationEntry",
     "Order",
     "ParameterEntry",

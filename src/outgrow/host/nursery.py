@@ -20,6 +20,7 @@ import msgspec
 from outgrow.host.app import LoadedApp, load_app
 from outgrow.host.forkable import ForkWatch
 from outgrow.host.house import app_graph
+from outgrow.host.makeup import makeup_of
 from outgrow.host.orders import Begin, Fork, Loaded, Order
 from outgrow.host.worker import Worker, run_hook
 from outgrow.telemetry import watch_frameworks, watch_outside
@@ -71,15 +72,24 @@ class Nursery:
         Raises:
             AppError: The app cannot be loaded.
         """
-        begun = time.monotonic()
+        begun, began_ns = time.monotonic(), time.time_ns()
         loaded, culprits = import_app(self._begin)
         # What the import made stays: keep the collector off it, or each worker copies the pages.
         gc.collect()
         gc.freeze()
         seconds = time.monotonic() - begun
         _flush()
-        services = sorted(app_graph().services)
-        self._channel.send(Loaded(loaded.interface, loaded.framework, culprits, seconds, services))
+        graph = app_graph()
+        self._channel.send(
+            Loaded(
+                loaded.interface,
+                loaded.framework,
+                culprits,
+                seconds,
+                sorted(graph.services),
+                makeup_of(graph, began_ns),
+            )
+        )
         for order, descriptors in self._orders():
             if isinstance(order, Fork):
                 run_hook(self._begin.settings.before_fork, order.name)

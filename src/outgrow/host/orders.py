@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from outgrow.host.makeup import Makeup
 from outgrow.model import Settings
 from outgrow.telemetry import LinkTotals, RouteTotals
 
@@ -98,6 +99,7 @@ class Loaded(msgspec.Struct, tag="loaded"):
         culprits: Why it can't fork; empty where it can.
         seconds: How long the import took.
         services: Names of all services of the app.
+        makeup: What these are made of; None where that is not known.
     """
 
     interface: str
@@ -105,6 +107,7 @@ class Loaded(msgspec.Struct, tag="loaded"):
     culprits: list[str]
     seconds: float
     services: list[str] = []
+    makeup: Makeup | None = None
 
 
 class Failed(msgspec.Struct, tag="failed"):

@@ -26,7 +26,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         moves: `SERVICE=GROUP` each.
         merges: `GROUP=INTO` each.
         undo: Go back to the plan before.
-        reload: Load the app and its settings anew.
+        reload: Load the app and its settings anew; groups whose code is the same stay.
+        reload_all: The same, but no group stays.
         is_only_shown: Say what would change, and change nothing.
     """
 
@@ -35,12 +36,18 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     merges: list[str] = []
     undo: bool = False
     reload: bool = False
+    reload_all: bool = False
     is_only_shown: bool = False
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked for."""
-        return not (self.workers or self.moves or self.merges or self.undo or self.reload)
+        return not (self.workers or self.moves or self.merges or self.undo or self.reloads)
+
+    @property
+    def reloads(self) -> bool:
+        """Whether the app is to be loaded anew."""
+        return self.reload or self.reload_all
 
     def plan_after(self, kept: KeptPlan, plan: Plan, machine: Machine) -> Plan:
         """The plan that is wanted.

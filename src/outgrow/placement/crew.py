@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import socket
 
     from outgrow.errors import OutgrowError
-    from outgrow.host import Beat, Loaded
+    from outgrow.host import Beat, Loaded, Makeup
 
 WorkerState = Literal["starting", "ready", "silent", "stuck", "draining"]
 
@@ -41,7 +41,11 @@ class Load:
         loaded: What the nursery reported; None while it imports.
         failed: Why it cannot be used; None while all is well.
         started_at: When the nursery was started, in seconds on the loop's clock.
-        is_dropped: Nobody needs it any more.
+        is_dropped: Nothing more is started of it.
+        makeup: What its services are made of; None where it is not known, or not the same for all
+            of its workers.
+        kept: Older versions by group, whose workers are as good as its own.
+        restarts_all: Take over no workers of another version.
     """
 
     version: int
@@ -55,6 +59,9 @@ class Load:
     has_served: bool = False
     restart_at: float = 0.0
     patience: Patience = field(default_factory=Patience)
+    makeup: Makeup | None = None
+    kept: dict[str, frozenset[int]] = field(default_factory=dict[str, frozenset[int]])
+    restarts_all: bool = False
 
     @property
     def forks(self) -> bool:
@@ -120,6 +127,10 @@ class Worker:
     def has_edge(self) -> bool:
         """Whether outsiders enter through it."""
         return EDGE in self.runs
+
+    def serves(self, load: Load) -> bool:
+        """Whether it runs the code of a version, be it started for it or taken over by it."""
+        return self.load is load or self.load.version in load.kept.get(self.group, ())
 
     def state(self, now: float) -> WorkerState:
         """What it does at this moment."""

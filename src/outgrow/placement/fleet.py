@@ -107,7 +107,12 @@ class Fleet:
     # What is asked for from outside.
 
     def load(
-        self, settings: Settings, plan: Plan | None = None, *, is_applied: bool = False
+        self,
+        settings: Settings,
+        plan: Plan | None = None,
+        *,
+        is_applied: bool = False,
+        restarts_all: bool = False,
     ) -> Change:
         """Bring a new version of the app into service; replaces a change that is under way.
 
@@ -115,11 +120,12 @@ class Fleet:
             settings: How to run it.
             plan: Which group runs what; as before where None.
             is_applied: The plan is of another version, which may have had services that are gone.
+            restarts_all: Also workers whose code has not changed.
         """
         self._replace_change("another reload came before this one was done")
         self._versions += 1  # never twice the same, whether it came to serve or not
         begin = Begin("", self._versions, settings, has_colors=self._has_colors)
-        load = Load(self._versions, begin)
+        load = Load(self._versions, begin, restarts_all=restarts_all)
         self.loads.append(load)
         self._nurseries.start(load)
         return self._begin(Deployment(load, plan or self.plan, is_applied))
@@ -268,9 +274,7 @@ class Fleet:
         gap = now - self._settled_at
         self._settled_at = now
         if gap > _OWN_GAP_SECONDS:
-            for worker in self.workers.values():
-                worker.beat_at = now if worker.beat_at else 0.0
-                worker.drain_at += gap if worker.drain_at else 0.0
+            self._roster.stood_still(now, gap)
 
     def _scale(self, now: float) -> None:
         if self.in_service is None:
@@ -345,7 +349,7 @@ class Fleet:
             is_needed = any(deployment.fits(worker) for deployment in needed)
             if is_needed or worker.drain_at:
                 continue
-            is_old = worker.load is not self.in_service.load
+            is_old = not worker.serves(self.in_service.load)
             if is_old and is_called_by_leaving(worker, self.workers.values()):
                 release(worker)
             else:
@@ -354,7 +358,7 @@ class Fleet:
             for worker in too_many(self.ready_in(group), self.sizes[group.name].wanted):
                 self._drain(worker, now)
         for load in self.loads[:]:
-            if not self._is_needed(load) and not any(w.load is load for w in self.workers.values()):
+            if not self._is_needed(load) and not self._roster.is_starting(load):
                 self._drop(load)
 
     def _drain(self, worker: Worker, now: float, *, closes_idle: bool = False) -> None:
@@ -425,6 +429,8 @@ class Fleet:
             for deployment in self._needed():
                 if deployment.load is load:
                     deployment.complete(load.loaded.services)
+                    for line in deployment.take_over_from(self.in_service):
+                        self._say(line)
         except OutgrowError as problem:
             self.load_failed(load, as_failed(problem))
         self.settle()
@@ -469,8 +475,6 @@ class Fleet:
             done.set_exception(problem)
             done.exception()  # read, so that nobody has to
 
-    # Workers.
-
     def _make_sockets(self) -> None:
         replicas = self.plan.edge.replicas
         each = 1 if replicas.min == replicas.max else _SOCKETS_PER_WORKER
@@ -482,8 +486,7 @@ class Fleet:
         self._waited_said_at = now
         target = self.change.target
         new = [w for w in self.workers.values() if not w.drain_at and target.fits(w)]
-        awaited = what_is_awaited(target.load, new, now)
-        if awaited:
+        if awaited := what_is_awaited(target.load, new, now):
             self._say(f"waiting for {awaited}")
 
     def say(self, text: str) -> None:

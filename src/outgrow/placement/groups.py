@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outgrow.placement.scale import Scaler
+from outgrow.placement.unchanged import reasons_to_restart
 
 if TYPE_CHECKING:
     import asyncio
@@ -39,14 +40,36 @@ class Deployment:
         """
         self.plan = self.plan.completed(services, drops_others=self.is_applied)
 
+    def take_over_from(self, before: Deployment | None) -> list[str]:
+        """Take over the workers of groups that a new version has not changed; says which, and why.
+
+        Args:
+            before: What serves.
+        """
+        load = self.load
+        if before is None or before.load is load or not self.plan.is_split or load.restarts_all:
+            return []
+        lines: list[str] = []
+        for name, reason in reasons_to_restart(before, self).items():
+            if not reason:
+                load.kept[name] = before.load.kept.get(name, frozenset[int]()) | {
+                    before.load.version
+                }
+            what = f"is started anew: {reason}" if reason else "is left alone: nothing has changed"
+            lines.append(f"version {load.version}: group `{name}` {what}")
+        return lines
+
     def keeps(self, group: Group, other: Deployment) -> bool:
         """Whether the workers of a group are those of another deployment."""
         there = other.plan.group(group.name)
-        return self.load is other.load and there is not None and there.runs == group.runs
+        is_same = self.load is other.load or other.load.version in self.load.kept.get(
+            group.name, ()
+        )
+        return is_same and there is not None and there.runs == group.runs
 
     def fits(self, worker: Worker) -> bool:
         """Whether a worker is what this needs."""
-        if worker.load is not self.load:
+        if not worker.serves(self.load):
             return False
         group = self.plan.group(worker.group)
         return group is not None and group.runs == worker.runs
@@ -127,7 +150,7 @@ def is_called_by_leaving(worker: Worker, workers: Iterable[Worker]) -> bool:
 
     One with an edge of its own stays for those that were told to leave before, by another plan.
     """
-    edges = [each for each in workers if each.has_edge and each.load is worker.load]
+    edges = [each for each in workers if each.has_edge and worker.serves(each.load)]
     if not worker.has_edge:
         return bool(edges)
     return any(each.drain_at and not {*worker.runs} <= {*each.runs} for each in edges)

@@ -64,11 +64,15 @@ def tell_directory(workers: Iterable[Worker], present: Sequence[Worker], now: fl
     for worker in workers:
         if not worker.meeting:
             continue  # it runs all of the app
-        peers = [each for each in present if each.load is worker.load and each is not worker]
+        peers = [each for each in present if each is not worker and _share_version(each, worker)]
         directory = _directory([each for each in peers if each.meeting], set(worker.runs), now)
         if directory != worker.directory:
             worker.directory = directory
             send(worker.channel, Directory(directory))
+
+
+def _share_version(one: Worker, other: Worker) -> bool:
+    return one.serves(other.load) or other.serves(one.load)
 
 
 def _directory(peers: Sequence[Worker], own: set[str], now: float) -> dict[str, list[str]]:

@@ -84,6 +84,9 @@ class Nurseries:
             return
         for report, _ in reports:
             if isinstance(report, Loaded):
+                # A nursery that was lost and came back may have imported something else.
+                is_first = not load.has_served
+                load.makeup = report.makeup if is_first or report.makeup == load.makeup else None
                 load.loaded, load.has_served = report, True
                 self._say_culprits(load)
                 self._fleet.load_ready(load)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
+    from outgrow.placement.crew import Load
     from outgrow.placement.groups import Deployment
     from outgrow.placement.nurseries import Nurseries
     from outgrow.placement.pipes import Pipes
@@ -71,6 +72,16 @@ class Roster:
     def forgive(self) -> None:
         """Hold no failure against anybody."""
         self._patience.clear()
+
+    def stood_still(self, now: float, seconds: float) -> None:
+        """Hold nothing against workers that we did not hear, as we stood still ourselves."""
+        for worker in self.workers.values():
+            worker.beat_at = now if worker.beat_at else 0.0
+            worker.drain_at += seconds if worker.drain_at else 0.0
+
+    def is_starting(self, load: Load) -> bool:
+        """Whether a worker of a version is not ready yet."""
+        return any(each.load is load and not each.ready_at for each in self.workers.values())
 
     def expect_only(self, names: set[str]) -> None:
         """Have nobody wait for the return of others."""

@@ -200,15 +200,15 @@ class Supervisor:
             raise RefusedError("the supervisor is stopping", hint="Start it again first")
         plan = self.fleet.completed(wish.plan_after(self.kept, self.fleet.plan, self.machine))
         steps = self.fleet.plan.steps_to(plan)
-        for step in steps or ([] if wish.reload else ["nothing changes"]):
+        for step in steps or ([] if wish.reloads else ["nothing changes"]):
             self.fleet.say(step)
         if wish.is_only_shown:
             return "this is what would change; say it without `--dry-run` to have it done"
         if steps:
             await self._place(plan)
             self._plan_changed(wish)
-        if wish.reload:
-            await self._begin_reload()
+        if wish.reloads:
+            await self._begin_reload(restarts_all=wish.reload_all)
         await self.fleet.settled()
         count = len(self.fleet.ready)
         version = self.fleet.in_service.load.version if self.fleet.in_service else 0
@@ -240,7 +240,7 @@ class Supervisor:
         except OSError as problem:
             self.say(f"the plan could not be kept, a restart will not know it: {problem}")
 
-    def _begin_reload(self) -> asyncio.Future[None]:
+    def _begin_reload(self, *, restarts_all: bool) -> asyncio.Future[None]:
         resolved = self._reread()
         settings = resolved.settings
         fixed = ("host", "port", "unix_socket", "fd", "folder", "control_port")
@@ -249,7 +249,7 @@ class Supervisor:
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
         is_applied = self.kept.is_applied and resolved.plan == self.kept.written
         plan = None if is_applied else resolved.plan
-        change = self.fleet.load(settings, plan, is_applied=is_applied)
+        change = self.fleet.load(settings, plan, is_applied=is_applied, restarts_all=restarts_all)
         self.say(f"version {change.target.load.version} is loading")
         change.done.add_done_callback(partial(self._take, resolved))
         return change.done

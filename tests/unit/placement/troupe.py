@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from outgrow.host import Beat, Begin, Failed, Fork, Loaded, Order, Ready, Report, Started
+from outgrow.host import Beat, Begin, Failed, Fork, Loaded, Makeup, Order, Ready, Report, Started
 from outgrow.model import Settings
 from outgrow.placement import crew, nurseries, roster
 from outgrow.placement.fleet import Fleet
@@ -104,6 +104,7 @@ class Troupe:
         self.clock = clock
         self.actors: list[Actor] = []
         self.said: list[str] = []
+        self.makeup: Makeup | None = None
         self.listeners = Listeners(settings)
 
     def started(self, begin: Begin, stdout: int | None, stderr: int | None) -> Any:
@@ -152,7 +153,8 @@ class Troupe:
         await self.imported(*culprits)
 
     async def imported(self, *culprits: str) -> None:
-        self.nursery.say(Loaded("asgi3", "", list(culprits), 0.1, [*self.services]))
+        services = [*self.services]
+        self.nursery.say(Loaded("asgi3", "", list(culprits), 0.1, services, self.makeup))
         await self.settle()
 
     async def serve(self) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import AppMissingError
 from outgrow.host.clock import system_clock
+from outgrow.host.imported import imports_in, loaded_files
 from outgrow.host.places import is_own
 from outgrow.host.review.apps import apps_beside, apps_in, apps_of, edge_module, is_same_edge
 from outgrow.host.review.code import Code, SourceFile
-from outgrow.host.review.imports import Imports, files_in, imports_in, loaded_files, module_name
+from outgrow.host.review.imports import Imports, files_in, module_name
 from outgrow.host.review.leniency import lenient_clients
 from outgrow.host.review.sketch import sketch_of
 from outgrow.host.review.table import AppTable, app_table

@@ -5,7 +5,10 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-NAMES = ("count", "start", "balance", "memory", "http", "overload", "calls", "remote")
+NAMES = (
+    *("count", "start", "balance", "memory", "http", "overload", "calls", "remote"),
+    *("order_path", "slow_replica"),
+)
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ READY := .venv/.ready
 PYTEST := $(RUN) pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format bench faults fuzz docs clean
+.PHONY: help setup demo test test-all check format bench faults soak fuzz docs page test-page clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do \
@@ -34,6 +34,15 @@ test: $(READY) ## the tests, except slow ones and those that need a browser
 test-all: $(READY) ## every test
 	@$(PYTEST)
 
+page: $(READY) ## build the page from dashboard/; needs Node
+	@cd dashboard && npm ci --silent --ignore-scripts
+	@$(RUN) scripts.page
+	@cd dashboard && npm run --silent check && npm run --silent build
+
+test-page: $(READY) ## walk the page in Chromium, with axe, and draw its pictures; needs Node
+	@cd dashboard && npm ci --silent --ignore-scripts
+	@PAGE_PICTURES=1 $(PYTEST) tests/page
+
 check: $(READY) ## lint, format, types, layers and tidiness; under a minute
 	@$(RUN) ruff check
 	@$(RUN) ruff format --check
@@ -51,6 +60,9 @@ bench: $(READY) ## measure against uvicorn, gunicorn and granian
 faults: $(READY) ## the long form of the fault tests, with the ledger
 	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600 \
 		tests/contracts/test_turmoil.py tests/contracts/test_losses.py
+
+soak: $(READY) ## run the shop for an hour under load and unrest: is memory flat? SOAK_SECONDS=120
+	@$(RUN) tests.soak
 
 fuzz: $(READY) ## feed the wire with what strangers may send; FUZZ_SECONDS=2000 for 10 million inputs
 	@$(RUN) tests.fuzz $(FUZZ_SECONDS)

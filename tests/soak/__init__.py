@@ -1,0 +1,1 @@
+"""The shop in three groups under load and unrest for a long time: `make soak`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from outgrow.host import house
 from outgrow.model import declare
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 FOREIGN_SETTINGS = ("FORWARDED_ALLOW_IPS", "PORT", "WEB_CONCURRENCY")
 LAST_WAIT_SECONDS = 5.0
 
-settings.register_profile("outgrow", deadline=None, derandomize=True)
+settings.register_profile(
+    "outgrow", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("outgrow")
 
 

@@ -186,7 +186,8 @@ class FrameReader:
         self.body_bytes_max = body_bytes_max
         self._rest = b""  # less than a head
         self._head: tuple[int, ...] = ()  # of a frame whose body is on its way
-        self._body = bytearray()
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
 
     def read(self, chunk: bytes) -> list[WireFrame]:
         """The frames that are complete with this chunk.
@@ -198,7 +199,7 @@ class FrameReader:
         start, size = 0, len(chunk)
         if self._head:
             start = self._fill(chunk, 0)
-            if len(self._body) < self._head[0]:
+            if self._parts_bytes < self._head[0]:
                 return frames
             frames.append(self._completed())
         elif self._rest:
@@ -223,20 +224,22 @@ class FrameReader:
 
     def _fill(self, chunk: bytes, start: int) -> int:
         """Take what belongs to the body; where the rest begins."""
-        end = start + self._head[0] - len(self._body)
-        self._body += memoryview(chunk)[start:end]
+        end = start + self._head[0] - self._parts_bytes
+        part = chunk[start:end]  # all of a chunk is no copy
+        self._parts.append(part)
+        self._parts_bytes += len(part)
         return end
 
     def _completed(self) -> WireFrame:
         _, kind, flags, operation, caller, call, number = self._head
-        made = WireFrame(kind, flags, operation, caller, call, number, bytes(self._body))
-        self._head, self._body = (), bytearray()
+        made = WireFrame(kind, flags, operation, caller, call, number, b"".join(self._parts))
+        self._head, self._parts, self._parts_bytes = (), [], 0
         return made
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of a frame that has not wholly arrived."""
-        return len(self._rest) + bool(self._head) * HEAD.size + len(self._body)
+        return len(self._rest) + bool(self._head) * HEAD.size + self._parts_bytes
 
 
 def _what_is_wrong(length: int, kind: int, bytes_max: int) -> str:

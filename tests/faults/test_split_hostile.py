@@ -220,7 +220,7 @@ def test_a_reload_whose_code_lost_a_service_serves_after_something_was_applied(
     less = less.replace('VERSION = "1"', 'VERSION = "2"')
     (tmp_path / "hostile.py").write_text(less)
     applied(server, reload=True)
-    assert server.get("/where")["edge"][2] == "2"
+    wait_until(lambda: server.get("/where")["edge"][2] == "2", 5, "the new version to answer")
     assert server.stop() == 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from scripts.markdown import table
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+import_module("outgrow.store")  # it has errors of its own
 ROOT = Path(__file__).resolve().parents[1]
 MADE_FROM = "<!-- Made from {source} by `make docs`; change it there. -->\n"
 
@@ -44,14 +46,19 @@ def error_page(kind: type[OutgrowError]) -> str:
     """The page of one error: what it means and what to do."""
     family = kind.__bases__[0]
     lines = [
-        MADE_FROM.format(source="src/outgrow/errors.py"),
+        MADE_FROM.format(source=f"src/{kind.__module__.replace('.', '/')}.py"),
         f"# {kind.code}: {kind.__name__}\n",
         f"{inspect.getdoc(kind)}\n",
         f"**What to do.** {kind.hint}.\n" if kind.hint else "**What to do.** The error says it.\n",
-        f"In Python: `outgrow.errors.{kind.__name__}`, one of `{family.__name__}`.\n",
+        f"In Python: `{home_of(kind)}.{kind.__name__}`, one of `{family.__name__}`.\n",
         "[All errors](index.md)\n",
     ]
     return "\n".join(lines)
+
+
+def home_of(kind: type[OutgrowError]) -> str:
+    """The door through which an error is imported: `outgrow.errors`, or its room's."""
+    return ".".join(kind.__module__.split(".")[:2])
 
 
 def error_index(errors: list[type[OutgrowError]]) -> str:

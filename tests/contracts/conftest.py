@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
+import subprocess
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import chown, rmtree, which
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+
+# Of a socket in a folder of its own, so that any will do.
+BOUNCER_PORT = 6432
 
 _numbers = itertools.count(1)
 
@@ -55,3 +63,70 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'shelf.db'}"
     return request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture(scope="session")
+def durable_database(postgres_server: Any) -> str:
+    """The URL of one database for all tests of durable work: a new one each takes too long."""
+    name = f"test_{next(_numbers)}"
+    asyncio.run(_make(postgres_server.get_uri(), name))
+    return postgres_server.get_uri(database=name)
+
+
+KINDS_OF_STORE = ["sqlite", "postgresql"]
+if which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin"):
+    KINDS_OF_STORE.append("pgbouncer")
+
+
+@pytest.fixture(params=KINDS_OF_STORE)
+def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where durable work can be kept and none is, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'durable.db'}"
+    url = request.getfixturevalue("durable_database")
+    asyncio.run(_forget(url))
+    if request.param == "pgbouncer":
+        folder: Path = request.getfixturevalue("pgbouncer_folder")
+        name = urlsplit(url).path
+        return f"postgresql://postgres@{name}?host={folder}&port={BOUNCER_PORT}"
+    return url
+
+
+@pytest.fixture(scope="session")
+def pgbouncer_folder(postgres_server: Any) -> Iterator[Path]:
+    """Where the socket of a PgBouncer is that gives each transaction any session."""
+    folder = Path(tempfile.mkdtemp(prefix="outgrow-bouncer-"))
+    host = parse_qs(urlsplit(postgres_server.get_uri()).query)["host"][0]
+    settings = folder / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host={host} user=postgres\n"
+        f"[pgbouncer]\nlisten_addr =\nlisten_port = {BOUNCER_PORT}\nunix_socket_dir = {folder}\n"
+        "auth_type = any\npool_mode = transaction\ndefault_pool_size = 4\n"
+    )
+    user = postgres_server.system_user  # where we are root, which it refuses to be
+    if user is not None:
+        for path in (folder, settings):
+            chown(path, user)
+    program = which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert program is not None
+    command = [program, *(["-u", user] if user else []), str(settings)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        end = time.monotonic() + 10
+        while not (folder / f".s.PGSQL.{BOUNCER_PORT}").exists():
+            assert process.poll() is None, "it ended"
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        yield folder
+        process.kill()
+    rmtree(folder, ignore_errors=True)
+
+
+async def _forget(url: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SET client_min_messages = error")
+        await connection.execute("DROP SCHEMA IF EXISTS outgrow CASCADE")
+    finally:
+        await connection.close()

@@ -23,11 +23,18 @@ HOMES = {
     "aiosqlite": {"store"},
     "alembic": {"store"},  # migrations of services' tables
     "asyncpg": {"store"},
+    "cronsim": {"model"},  # cron as Debian's has it, with its rules for summer time
+    "duckdb": {"telemetry"},  # the observer's archive
+    "google": {"telemetry"},  # protobuf, in which OTLP is written
     "h11": {"placement"},  # the control socket and port, which no load touches
     "httptools": {"host"},  # parses what clients of the app send
     "msgspec": set[str](),  # free: values cross every wall as msgspec writes them
+    "opentelemetry": {"telemetry"},  # what OTLP's messages are called
+    "numpy": {"capacity"},  # the model
     "rich": {"cli"},  # what people see
+    "scipy": {"capacity"},  # two of its solvers
     "sqlalchemy": {"store"},  # what services write their tables with
+    "starlette": {"dashboard"},  # the observer's API and page
     "typer": {"cli"},
     "uvicorn": {"host"},  # the edge
     "uvloop": {"host"},
@@ -37,8 +44,8 @@ HOMES = {
 # `import outgrow` stays quick: none of these may come with it.
 HEAVY = (
     *("asyncio", "email", "http", "multiprocessing", "socket", "sqlite3", "ssl", "subprocess"),
-    *("h11", "httptools", "msgspec", "rich", "sqlalchemy", "starlette", "typer", "uvicorn"),
-    *("uvloop", "watchfiles", "websockets"),
+    *("duckdb", "google", "h11", "httptools", "msgspec", "numpy", "opentelemetry", "rich"),
+    *("scipy", "sqlalchemy", "starlette", "typer", "uvicorn", "uvloop", "watchfiles", "websockets"),
 )
 
 

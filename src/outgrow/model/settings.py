@@ -15,6 +15,7 @@ Interface = Literal["auto", "asgi3", "asgi2", "wsgi"]
 Lifespan = Literal["auto", "on", "off"]
 ForkMode = Literal["auto", "never"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug", "trace"]
+ObserveMode = Literal["auto", "never"]
 
 _MEBIBYTE_BYTES = 1024 * 1024
 
@@ -60,6 +61,7 @@ class Settings:
     app: str | None = setting(
         None, "the app: MODULE:NAME, MODULE or FILE.py", short="APP", env=("OUTGROW_APP",)
     )
+    name: str = setting("", "name of the app, for people; not set: what `app` is")
     host: str = setting("127.0.0.1", "address to listen on")
     port: int = setting(8000, "port to listen on; 0 takes any free one", env=("PORT",))
     unix_socket: str | None = setting(None, "listen on this Unix socket instead", short="PATH")
@@ -154,4 +156,44 @@ class Settings:
     folder: str = setting(".outgrow", "folder for state: control socket and log", short="FOLDER")
     control_port: int | None = setting(
         None, "also answer /-/live and /-/ready on this port, on the host address"
+    )
+
+    observe: ObserveMode = setting(
+        "auto", "keep and show what happens, where `outgrow[watch]` is installed"
+    )
+    page_host: str = setting(
+        "127.0.0.1", "address of the page; one that others can reach needs tokens"
+    )
+    page_port: int | None = setting(
+        None, "port of the page; 0 takes any free one; not set: 7788, or a free one if it is taken"
+    )
+    page_hosts: tuple[str, ...] = setting(
+        (), "a name under which the page is asked for, besides loopback ones", short="NAME"
+    )
+    tokens_file: str | None = setting(
+        None,
+        "who may ask the page: a line `NAME ROLE TOKEN` each; not set: those in OUTGROW_TOKENS",
+        short="FILE",
+    )
+    observe_days: int = setting(14, "how many days of what happened are kept; 0: no limit")
+    observe_bytes_max: int = setting(
+        2048 * _MEBIBYTE_BYTES, "size of all that is kept of them; 0: no limit"
+    )
+    forward: str | None = setting(
+        None, "send what is kept on, as OTLP/HTTP, to what comes before /v1/traces", short="URL"
+    )
+    forward_headers: tuple[str, ...] = setting(
+        (), "add this header to what is sent on", short="'NAME: VALUE'", secret=True
+    )
+    observer: str | None = setting(
+        None, "report to this observer, over TLS, instead of starting one", short="HOST:PORT"
+    )
+    observer_token: str | None = setting(None, "token for that observer", secret=True)
+    observer_ca: str | None = setting(
+        None,
+        "who signs that observer's certificate (PEM); not set: those whom the system trusts",
+        short="FILE",
+    )
+    commit: str = setting(
+        "", "commit that runs, to mark deploys; not set: that of the git repository"
     )

@@ -1,19 +1,109 @@
-"""What survives a crash: each service's own database, on SQLite or PostgreSQL.
+"""What survives a crash: each service's own database, and durable work; SQLite or PostgreSQL.
 
 SQLAlchemy, the drivers and Alembic are imported only when a database is opened or migrated.
 """
 
 from outgrow.store.address import variable_of
 from outgrow.store.database import Database
+from outgrow.store.durable.deathwatch import DeathWatch
+from outgrow.store.durable.errors import (
+    DurableError,
+    LeaseLostError,
+    MessageSizeError,
+    StoreBusyError,
+    StoreLostError,
+    StoreOwnedError,
+    StoreVersionError,
+    SubscriptionMissingError,
+)
+from outgrow.store.durable.failures import failure_of
+from outgrow.store.durable.ids import new_id
+from outgrow.store.durable.opening import durable_at
+from outgrow.store.durable.protocol import (
+    Crew,
+    Dead,
+    DurableStore,
+    FromOffsets,
+    FromTime,
+    Log,
+    Queue,
+    Start,
+)
+from outgrow.store.durable.records import (
+    ClaimedJob,
+    DeadGroup,
+    DeadLetter,
+    Delivery,
+    EventOutcome,
+    Failure,
+    Freed,
+    JobOutcome,
+    JobState,
+    JobView,
+    Lease,
+    NewJob,
+    Placed,
+    Position,
+    Publication,
+    Pulse,
+    QueueLimits,
+    QueueView,
+    Rate,
+    Sighting,
+    SubscriptionView,
+)
 from outgrow.store.migrations import run_migrations
 from outgrow.store.options import DatabaseOptions, database
 from outgrow.store.scaffold import write_migrations
+from outgrow.store.turns import watch_turns
 
 __all__ = [
+    "ClaimedJob",
+    "Crew",
     "Database",
     "DatabaseOptions",
+    "Dead",
+    "DeadGroup",
+    "DeadLetter",
+    "DeathWatch",
+    "Delivery",
+    "DurableError",
+    "DurableStore",
+    "EventOutcome",
+    "Failure",
+    "Freed",
+    "FromOffsets",
+    "FromTime",
+    "JobOutcome",
+    "JobState",
+    "JobView",
+    "Lease",
+    "LeaseLostError",
+    "Log",
+    "MessageSizeError",
+    "NewJob",
+    "Placed",
+    "Position",
+    "Publication",
+    "Pulse",
+    "Queue",
+    "QueueLimits",
+    "QueueView",
+    "Rate",
+    "Sighting",
+    "Start",
+    "StoreBusyError",
+    "StoreLostError",
+    "StoreOwnedError",
+    "StoreVersionError",
+    "SubscriptionMissingError",
+    "SubscriptionView",
     "database",
+    "durable_at",
+    "failure_of",
+    "new_id",
     "run_migrations",
     "variable_of",
+    "watch_turns",
     "write_migrations",
 ]

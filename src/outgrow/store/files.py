@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiosqlite
+from sqlalchemy import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from outgrow.errors import DatabaseUnreachableError
@@ -105,7 +106,8 @@ def engine_at(
         options: Further ones of SQLAlchemy's engine.
     """
     return create_async_engine(
-        "sqlite+aiosqlite:///file",  # only its kind counts: we open it ourselves
+        # For its kind, and its name in telemetry: we open it ourselves.
+        URL.create("sqlite+aiosqlite", database=path),
         async_creator=partial(_connect, path, pragmas, lock_seconds),
         **options,
     )

@@ -58,7 +58,7 @@ class PostgresStore:
     async def open(self) -> None:
         """Make sure that the server can be reached."""
         await (await _connect(self.address)).close()
-        self._turns = Turns(self._limits.connections_max)
+        self._turns = Turns(self._limits.connections_max, f"sessions {self.address.shown}")
         self._engine = create_async_engine(
             "postgresql+asyncpg://",  # only its kind counts: we connect ourselves
             async_creator=partial(_connect, self.address),

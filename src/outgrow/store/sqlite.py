@@ -74,7 +74,7 @@ class SqliteStore:
         # What may be lost with the computer needs no waiting for its disk.
         pragmas = ["foreign_keys=ON", "synchronous=OFF" if self._folder else "synchronous=FULL"]
         self._writes = turns_of_file(path)
-        self._reads = Turns(self._limits.connections_max)
+        self._reads = Turns(self._limits.connections_max, f"readers {Path(path).name}")
         # Turns bound the connections, so that nothing ever waits for a pool.
         self._writer = engine_at(path, pragmas, lock_seconds=0, pool_size=1, max_overflow=-1)
         event.listen(self._writer.sync_engine, "begin", _begin_to_write)

@@ -14,12 +14,35 @@ from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from outgrow.errors import WriteTurnError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable
+    from collections.abc import Callable, Generator, Hashable
+
+
+class Visit(Protocol):
+    """Is told what becomes of one wish for a turn."""
+
+    def begin(self) -> object:
+        """It came."""
+
+    def end(self) -> None:
+        """It was given back, or it never came."""
+
+
+_watch: list[Callable[[str, str, int], Callable[[bool], Visit]]] = []
+
+
+def watch_turns(watch: Callable[[str, str, int], Callable[[bool], Visit]]) -> None:
+    """Have turns counted that are made from now on.
+
+    Args:
+        watch: Given a name, `lock` or `pool`, and how many turns there are at once; gives what is
+            told of each wish for one, and whether it has to wait.
+    """
+    _watch[:] = [watch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +72,25 @@ class Turn:
     Attributes:
         place: Where it was asked for.
         since: When it was got, in seconds of the loop's clock.
+        visit: Is told when it is given back; None where nobody counts.
     """
 
     place: Place
     since: float
+    visit: Visit | None = None
 
 
 class Turns:
-    """So many turns at once, first come, first served, for the tasks of one event loop."""
+    """So many turns at once, first come, first served, for the tasks of one event loop.
 
-    def __init__(self, count: int) -> None:
+    Args:
+        count: How many.
+        name: By which they are counted; they are not where it is empty.
+    """
+
+    def __init__(self, count: int, name: str = "") -> None:
+        kind = "lock" if count == 1 else "pool"
+        self._visit = _watch[0](name, kind, count) if _watch and name else None
         self.loop = asyncio.get_running_loop()
         self._free_count = count
         self._had: dict[Turn, None] = {}
@@ -73,13 +105,24 @@ class Turns:
         Raises:
             TimeoutError: There was none in time.
         """
+        visit = self._visit(not self._free_count) if self._visit is not None else None
         if self._free_count:  # then nobody waits
             self._free_count -= 1
         else:
-            await self._wait(until)
-        turn = Turn(place, self.loop.time())
+            await self._wait_seen(until, visit)
+        if visit is not None:
+            visit.begin()
+        turn = Turn(place, self.loop.time(), visit)
         self._had[turn] = None
         return turn
+
+    async def _wait_seen(self, until: float, visit: Visit | None) -> None:
+        try:
+            await self._wait(until)
+        except BaseException:
+            if visit is not None:
+                visit.end()
+            raise
 
     async def _wait(self, until: float) -> None:
         """Return when a turn was handed to us."""
@@ -101,6 +144,8 @@ class Turns:
         """Let the next one have it."""
         del self._had[turn]
         self._hand_on()
+        if turn.visit is not None:
+            turn.visit.end()
 
     def _hand_on(self) -> None:
         # Handed over, not set free: who comes just now does not overtake those who wait.
@@ -146,7 +191,7 @@ def turns_of_file(path: str) -> Turns:
     key = (path, id(asyncio.get_running_loop()))
     found = _of_files.get(key)
     if found is None:
-        found = _of_files[key] = Turns(1)
+        found = _of_files[key] = Turns(1, f"writer {Path(path).name}")
     return found
 
 

@@ -18,7 +18,7 @@ NUMBERS = [field for field in FIELDS if type(field.default) in (int, float)]
 COUNTED = {
     *("port", "backlog", "threads", "concurrency_max", "requests_max", "requests_jitter"),
 }
-UNIT = re.compile(r"_(seconds|bytes|percent)(_max)?$")
+UNIT = re.compile(r"_(seconds|bytes|percent|days)(_max)?$")
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
@@ -43,8 +43,9 @@ def test_every_default_is_of_the_type_of_its_setting() -> None:
         assert msgspec.convert(default, kind, from_attributes=True) == default
 
 
-def test_only_passwords_are_secret() -> None:
-    assert [field.name for field in FIELDS if field.metadata["secret"]] == ["tls_key_password"]
+def test_only_passwords_and_tokens_are_secret() -> None:
+    found = {field.name for field in FIELDS if field.metadata["secret"]}
+    assert found == {"tls_key_password", "observer_token", "forward_headers"}
 
 
 def test_settings_cross_to_another_process_unchanged() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 
+import outgrow.store.turns as turns_module
 from outgrow.errors import WriteTurnError
 from outgrow.store.turns import Place, Turns, not_nested, place_of_caller, turns_of_file
 from tests.unit.store.loops import in_loop, turn_over, until
@@ -129,3 +132,34 @@ def test_a_place_names_file_line_and_function() -> None:
     name = "test_a_place_names_file_line_and_function"
     assert shown.startswith(("tests/unit/store/test_turns.py:", "/"))
     assert shown.endswith(f" in {name}")
+
+
+@dataclass
+class Noted:
+    """A wish for a turn, as it is told."""
+
+    said: list[str]
+
+    def begin(self) -> None:
+        self.said.append("begin")
+
+    def end(self) -> None:
+        self.said.append("end")
+
+
+@in_loop
+async def test_who_counts_turns_is_told_of_each_wish(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    def watch(name: str, kind: str, count: int) -> Callable[[bool], Noted]:
+        said.append(f"{name}, {kind} of {count}")
+        return lambda waits: said.append("waits" if waits else "asks") or Noted(said)
+
+    monkeypatch.setattr(turns_module, "_watch", [watch])
+    assert Turns(2)._visit is None, "one without a name"
+    turns = Turns(1, "writer shop.db")
+    first = await turns.take(HERE, turns.loop.time())
+    with pytest.raises(TimeoutError):
+        await turns.take(HERE, turns.loop.time())
+    turns.give_back(first)
+    assert said == ["writer shop.db, lock of 1", "asks", "begin", "waits", "end", "end"]

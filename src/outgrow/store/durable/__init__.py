@@ -1,0 +1,1 @@
+"""Durable work: the log of events, the queues of jobs, and what keeps their promises."""

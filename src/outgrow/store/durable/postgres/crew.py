@@ -1,0 +1,76 @@
+"""The workers that use one PostgreSQL database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from outgrow.store.durable.checks import check_name
+from outgrow.store.durable.ids import new_id
+from outgrow.store.durable.postgres.jobs import seize_jobs
+from outgrow.store.durable.postgres.parked import seize
+from outgrow.store.durable.records import Freed, Lease, Pulse, Sighting
+
+if TYPE_CHECKING:
+    from outgrow.store.durable.postgres.pool import Connection, Pool
+
+
+class PostgresCrew:
+    """The workers of one database."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def register(self, name: str) -> Lease:
+        """A lease for a worker that starts."""
+        check_name("worker", name)
+        worker = new_id(self._pool.now_ms())
+        asked = (
+            "INSERT INTO outgrow.worker VALUES ($1, nextval('outgrow.epoch'), $2, 0) "
+            "RETURNING epoch"
+        )
+        return Lease(worker, await self._pool.run(lambda db: db.fetchval(asked, worker, name)))
+
+    async def beat(self, lease: Lease) -> Pulse:
+        """Give a sign of life."""
+        asked = "UPDATE outgrow.worker SET beat = beat + 1 WHERE id = $1 AND epoch = $2 RETURNING 1"
+
+        async def beat(db: Connection) -> Pulse:
+            if await db.fetchval(asked, lease.worker, lease.epoch) is None:
+                return Pulse(False)
+            told = "SELECT id FROM outgrow.job WHERE worker = $1 AND epoch = $2 AND is_cancelled"
+            rows = await db.fetch(told, lease.worker, lease.epoch)
+            return Pulse(True, tuple(UUID(bytes=row["id"].bytes) for row in rows))
+
+        return await self._pool.run(beat)
+
+    async def sightings(self) -> list[Sighting]:
+        """All workers that have a lease."""
+        asked = "SELECT * FROM outgrow.worker ORDER BY id"
+        return [
+            Sighting(Lease(UUID(bytes=row["id"].bytes), row["epoch"]), row["name"], row["beat"])
+            for row in await self._pool.run(lambda db: db.fetch(asked))
+        ]
+
+    async def bury(self, lease: Lease, beat: int | None = None) -> Freed | None:
+        """Take a worker for dead."""
+        return await self._pool.run(lambda db: self._dismiss(db, lease, beat, is_counted=True))
+
+    async def leave(self, lease: Lease) -> Freed | None:
+        """Give back all that a worker holds."""
+        return await self._pool.run(lambda db: self._dismiss(db, lease, None, is_counted=False))
+
+    async def _dismiss(
+        self, db: Connection, lease: Lease, beat: int | None, *, is_counted: bool
+    ) -> Freed | None:
+        # Waits for claims of this worker that are on their way, whose jobs the next statements see.
+        asked = (
+            "DELETE FROM outgrow.worker WHERE id = $1 AND epoch = $2 "
+            "AND beat = coalesce($3, beat) RETURNING 1"
+        )
+        if await db.fetchval(asked, lease.worker, lease.epoch, beat) is None:
+            return None
+        now_ms = self._pool.now_ms()
+        events = await seize(db, lease, now_ms, is_counted=is_counted)
+        jobs = await seize_jobs(db, lease, now_ms, is_counted=is_counted)
+        return Freed(jobs.again_count + events.again_count, jobs.dead_count + events.dead_count)

@@ -1,0 +1,1 @@
+"""Durable work in one SQLite file with one writer."""

@@ -1,0 +1,1 @@
+"""Forecasts against simulated systems with planted limits: predicted against measured."""

@@ -1,0 +1,119 @@
+"""Draws: the same evidence as it might have been, and the errors a model may have.
+
+Four things make a forecast uncertain, and each is drawn: which windows happened to be seen (block
+bootstrap), what service does under load that low load cannot show (strain), how the mix of classes
+will shift, and how demand drifts. The widths are constants here, so that they can be frozen.
+
+Source:
+    Block bootstrap: H. Künsch, Annals of Statistics 17(3), 1989.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from outgrow.capacity.slopes import slope_of
+from outgrow.capacity.sums import HOLD, NESTED, SERVED
+
+if TYPE_CHECKING:
+    from outgrow.capacity.evidence import Grade, Kind
+    from outgrow.capacity.model import Model
+    from outgrow.capacity.sums import Sums
+
+Floats = NDArray[np.float64]
+DRAWS_COUNT = 400
+BLOCKS_COUNT = 12
+"""Windows are drawn in stretches of a twelfth of them."""
+STRAIN_DEVIATION: dict[Kind, float] = {
+    "loop": 0.06,
+    "gil": 0.06,
+    "cpu": 0.06,
+    "threads": 0.06,
+    "pool": 0.06,
+    "lock": 0.06,
+    "bulkhead": 0.06,
+    "downstream": 0.06,
+    "queue": 0.06,
+}
+"""Standard deviation of the change of service from low load to full load, by kind of station."""
+GRADE_FACTOR: dict[Grade, float] = {"exact": 1.0, "metrics": 2.0, "verified": 0.5}
+_STRAIN_MIN = -0.5
+DRIFT_SECONDS_MIN = 86_400.0
+"""Evidence of less than a day tells nothing of drift."""
+
+
+def window_weights(count: int, draws: int, random: np.random.Generator) -> Floats:
+    """How often each window is in each draw: stretches of them, with replacement."""
+    length = max(1, round(count / BLOCKS_COUNT))
+    starts = random.integers(0, count, (draws, -(-count // length)))
+    taken = (starts[:, :, None] + np.arange(length)) % count
+    taken = taken.reshape(draws, -1)[:, :count]
+    weights = np.zeros((draws, count))
+    for place in range(taken.shape[1]):
+        weights[np.arange(draws), taken[:, place]] += 1
+    return weights
+
+
+def strained(model: Model, random: np.random.Generator) -> Model:
+    """The model with a change of service under load drawn for each station."""
+    factor = GRADE_FACTOR[model.grade] * (1 + 2 * model.unattributed_ratio)
+    widths = np.array([STRAIN_DEVIATION[one.kind] for one in model.stations]) * factor
+    drawn = random.normal(0.0, 1.0, model.strain_ratio.shape) * widths
+    return replace(model, strain_ratio=np.maximum(drawn, _STRAIN_MIN))
+
+
+def mixed(model: Model, sums: Sums, random: np.random.Generator) -> Model:
+    """The model with the mix shifted as it has shifted between parts of the evidence.
+
+    The shift is that which chance alone does not explain (a Dirichlet distribution of the same
+    excess variance); where there is none, the mix stays as each draw has seen it.
+    """
+    calls = sums.calls[:, : len(sums.entries)]
+    parts = [part for part in np.array_split(calls, min(BLOCKS_COUNT, len(calls))) if part.any()]
+    totals = np.array([part.sum() for part in parts])
+    shares = np.array([part.sum(axis=0) for part in parts]) / totals[:, None]
+    mean = calls.sum(axis=0) / calls.sum()
+    chance = (mean * (1 - mean)).sum() * float(np.mean(1 / totals))
+    excess = float(((shares - mean) ** 2).mean(axis=0).sum()) - 2 * chance
+    if excess <= 0 or len(mean) < 2:
+        return model
+    strength = max((mean * (1 - mean)).sum() / excess - 1, 1.0)
+    shift = random.dirichlet(np.maximum(mean * strength, 1e-3), model.draws) / mean
+    mix = model.mix * np.maximum(shift, 1e-6)
+    return replace(model, mix=mix / mix.sum(axis=1, keepdims=True))
+
+
+def drifted(model: Model, sums: Sums, random: np.random.Generator) -> Model:
+    """The model as demand will be if it goes on as it did: data grow, and statements slow down.
+
+    Each station whose mean time in service has surely risen or fallen over the evidence (Theil-Sen,
+    90 % interval) is drawn between its level now and that after as long again.
+    """
+    ends = [window.at_seconds + window.seconds for window in sums.windows]
+    if not ends or ends[-1] - sums.windows[0].at_seconds < DRIFT_SECONDS_MIN:
+        return model
+    factors = np.ones((model.draws, len(model.stations)))
+    for place, station in enumerate(model.stations):
+        rows = sums.station.get(station.name)
+        change = _change(rows, np.array(ends)) if rows is not None else 0.0
+        factors[:, place] += change * random.uniform(0.5, 1.5, model.draws)
+    factors = np.maximum(factors, 0.1)
+    return replace(
+        model,
+        seconds=model.seconds * factors[:, :, None],
+        inner_seconds=model.inner_seconds * factors[:, None, :],
+    )
+
+
+def _change(rows: Floats, ends: Floats) -> float:
+    """By how much the mean time in service has surely changed over all windows, of its mean."""
+    used = rows[:, SERVED] > 0
+    means = (rows[used, HOLD] - rows[used, NESTED]) / rows[used, SERVED]
+    slope = slope_of(ends[used].tolist(), means.tolist())
+    if slope is None or slope.low <= 0 <= slope.high:
+        return 0.0
+    return slope.best * float(np.ptp(ends)) / max(float(means.mean()), 1e-300)

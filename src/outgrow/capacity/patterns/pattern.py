@@ -1,0 +1,44 @@
+"""What a pattern is: a change of the system, written as a change of its model.
+
+A pattern that needs something the model cannot see (that a service keeps no state, that nobody uses
+a result) says so in `needs`; whether it holds is for others to check.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from outgrow.capacity.model import Model
+
+Effort = Literal["setting", "placement", "code", "data"]
+EFFORT_COST: dict[Effort, float] = {"setting": 0.2, "placement": 0.4, "code": 1.0, "data": 2.0}
+"""In doublings of the limit that must be won to make it worth the while."""
+
+
+class Pattern(Protocol):
+    """A change that may move a limit."""
+
+    @property
+    def title(self) -> str:
+        """What is done, to what."""
+        ...
+
+    @property
+    def effort(self) -> Effort:
+        """What must be touched."""
+        ...
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What must hold for it, and the model cannot see."""
+        ...
+
+    @property
+    def workers(self) -> int:
+        """Worker processes that it adds; negative where it saves some."""
+        ...
+
+    def applied(self, model: Model) -> Model:
+        """The system after the change."""
+        ...

@@ -1,0 +1,135 @@
+"""Sums over windows, as signs need them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from outgrow.capacity.limits import saturation
+from outgrow.capacity.patterns.surgery import eased
+from outgrow.telemetry import lower_edge_ns, quantile_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from outgrow.capacity.evidence import (
+        Buckets,
+        LinkWindow,
+        StatementWindow,
+        StationWindow,
+        Window,
+    )
+    from outgrow.capacity.forecast import Forecast
+
+
+def merged(parts: Iterable[Buckets]) -> Buckets:
+    """Buckets added up."""
+    total: Buckets = {}
+    for part in parts:
+        for bucket, count in part.items():
+            total[bucket] = total.get(bucket, 0) + count
+    return total
+
+
+def quantile_seconds(buckets: Buckets, ratio: float) -> float:
+    """A quantile of a distribution; 0 without calls."""
+    return (quantile_ms(buckets, ratio) or 0.0) / 1e3
+
+
+def beyond_ratio(buckets: Buckets, seconds: float) -> float:
+    """Share of calls that took longer."""
+    total = sum(buckets.values())
+    late = sum(count for bucket, count in buckets.items() if lower_edge_ns(bucket) > seconds * 1e9)
+    return late / total if total else 0.0
+
+
+def times_quantile(buckets: Buckets, ratio: float) -> float:
+    """A quantile of counts by power of two: bucket b holds 2**b to 2**(b+1)-1; its lower end."""
+    total, seen = sum(buckets.values()), 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= total * ratio:
+            return float(2**bucket)
+    return 0.0
+
+
+def stations_of(windows: Iterable[Window]) -> dict[str, StationWindow]:
+    """The stations, each with its sums over all windows."""
+    found: dict[str, StationWindow] = {}
+    for one in (one for window in windows for one in window.stations):
+        have = found.get(one.name)
+        found[one.name] = one if have is None else replace(
+            one,
+            served=have.served + one.served,
+            rejected=have.rejected + one.rejected,
+            busy_seconds=have.busy_seconds + one.busy_seconds,
+            hold_seconds=have.hold_seconds + one.hold_seconds,
+            nested_wait_seconds=have.nested_wait_seconds + one.nested_wait_seconds,
+            wait_seconds=have.wait_seconds + one.wait_seconds,
+            waits=merged((have.waits, one.waits)),
+            queue_max=max(have.queue_max, one.queue_max),
+        )  # fmt: skip
+    return found
+
+
+def links_of(windows: Iterable[Window]) -> dict[tuple[str, str], LinkWindow]:
+    """The links, each with its sums over all windows."""
+    found: dict[tuple[str, str], LinkWindow] = {}
+    for one in (one for window in windows for one in window.links):
+        have = found.get((one.caller, one.callee))
+        found[one.caller, one.callee] = one if have is None else replace(
+            one,
+            calls=have.calls + one.calls,
+            errors=have.errors + one.errors,
+            attempts=have.attempts + one.attempts,
+            duration_seconds=have.duration_seconds + one.duration_seconds,
+            bytes=have.bytes + one.bytes,
+            per_parent=merged((have.per_parent, one.per_parent)),
+        )  # fmt: skip
+    return found
+
+
+def statements_of(windows: Iterable[Window]) -> dict[tuple[str, str], StatementWindow]:
+    """The statements by fingerprint and caller, each with its sums over all windows."""
+    found: dict[tuple[str, str], StatementWindow] = {}
+    for one in (one for window in windows for one in window.statements):
+        key = (one.fingerprint, one.caller)
+        have = found.get(key)
+        found[key] = one if have is None else replace(
+            one,
+            calls=have.calls + one.calls,
+            rows=have.rows + one.rows,
+            rows_examined=have.rows_examined + one.rows_examined,
+            duration_seconds=have.duration_seconds + one.duration_seconds,
+            buckets=merged((have.buckets, one.buckets)),
+            per_parent=merged((have.per_parent, one.per_parent)),
+        )  # fmt: skip
+    return found
+
+
+def calls_of(window: Window) -> int:
+    """Calls of entries."""
+    return sum(one.calls for one in window.operations if one.is_entry)
+
+
+def own_load(one: StationWindow, seconds: float) -> float:
+    """Share of a station that was in use, waits for others within left out."""
+    used = max(one.hold_seconds - one.nested_wait_seconds, 0.0) or one.busy_seconds
+    return used / max(seconds * one.capacity * one.replicas, 1e-12)
+
+
+def gain_of_easing(told: Forecast | None, station: str, ratio: float) -> float | None:
+    """How many times the first limit is allowed where a station is used so much less.
+
+    Args:
+        told: The forecast; without one nothing is known.
+        station: Eased.
+        ratio: Share of its use that goes, 0 to 1.
+    """
+    if told is None or station not in [one.name for one in told.model.stations]:
+        return None
+    keep = np.full(len(told.model.classes), 1 - min(max(ratio, 0.0), 0.99))
+    after = saturation(eased(told.model, station, keep))
+    return float(after[0] / told.saturation_per_second.best)

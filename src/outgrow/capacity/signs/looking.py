@@ -1,0 +1,81 @@
+"""Looks for all signs at once, and puts first what it pays to remove."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from outgrow.capacity.signs import (
+    background,
+    backlog,
+    blocked_loop,
+    burning_objective,
+    calls_in_a_row,
+    chatty_link,
+    contended_gil,
+    deployed_together,
+    exhausted_pool,
+    full_station,
+    growing_payload,
+    headroom,
+    hot_key,
+    latency_with_load,
+    long_chain,
+    many_owners,
+    repeated_statement,
+    retries,
+    rising_cost,
+    slow_statement,
+    slowing_statement,
+    tight_coupling,
+    waiting,
+    write_lock,
+)
+from outgrow.capacity.signs.sign import Finding, Look, Missing, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_MODULES = (
+    *(latency_with_load, headroom, full_station, waiting, blocked_loop, contended_gil),
+    *(repeated_statement, slow_statement, slowing_statement, calls_in_a_row, backlog),
+    *(exhausted_pool, write_lock, many_owners, chatty_link, tight_coupling, long_chain),
+    *(rising_cost, retries, background, growing_payload, burning_objective, hot_key),
+    deployed_together,
+)
+SIGNS: dict[str, Look] = {module.NAME: module.look for module in _MODULES}
+"""Each sign by its name, W1 to W24."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looked:
+    """What was found, what it takes to look for the rest.
+
+    Attributes:
+        findings: Those with the largest gain first, then severe ones, then by share.
+        missing: By sign.
+    """
+
+    findings: tuple[Finding, ...]
+    missing: dict[str, str]
+
+
+def look_for_signs(seen: Seen, *, silenced: Collection[tuple[str, str]] = ()) -> Looked:
+    """Look for every sign.
+
+    Args:
+        seen: What there is to look at.
+        silenced: Pairs of sign and subject that are not wanted.
+    """
+    findings: list[Finding] = []
+    missing: dict[str, str] = {}
+    for name, look in SIGNS.items():
+        found = look(seen)
+        if isinstance(found, Missing):
+            missing[name] = found.needs
+        else:
+            findings += [one for one in found if (one.sign, one.subject) not in silenced]
+    findings.sort(
+        key=lambda one: (-(one.gain_ratio or 1), one.severity == "warn", -(one.share_ratio or 0))
+    )
+    return Looked(findings=tuple(findings), missing=missing)

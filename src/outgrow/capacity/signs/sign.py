@@ -1,0 +1,140 @@
+"""What a sign is: a measured warning with its numbers, or a word on what it takes to look for it.
+
+A sign is a function of what was `Seen`. It answers with findings, none where all is well, or with
+`Missing`, so that silence never stands for health.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from outgrow.capacity.evidence import Window
+    from outgrow.capacity.forecast import Forecast
+    from outgrow.capacity.knees import Objective
+
+CALLS_MIN = 200
+MINUTES_MIN = 5.0
+DAYS_MIN = 14
+Severity = Literal["warn", "severe"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One piece of work in a kept trace.
+
+    Attributes:
+        parent: Place of the step that it belongs to; -1 for the first.
+        begins_seconds: After the trace began.
+        is_remote: It is a call to another process.
+        writes: It is a statement that changes rows.
+        kind: `call`, `statement`, `http` or `other`.
+    """
+
+    name: str
+    service: str
+    parent: int
+    begins_seconds: float
+    seconds: float
+    kind: Literal["call", "statement", "http", "other"] = "call"
+    is_remote: bool = False
+    writes: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """One request that was kept, its steps in the order in which they began."""
+
+    operation: str
+    seconds: float
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deploy:
+    """A new version: the services whose code changed, and those that were restarted for it."""
+
+    changed: frozenset[str]
+    restarted: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """All that signs are looked for in; what is empty was not seen.
+
+    Attributes:
+        windows: Of the last minutes or hours.
+        days: One window for each day, oldest first.
+        told: The forecast; None where it was refused.
+        traces: Kept ones.
+        objectives: Of operations.
+        objective_ratio: Share of calls that must be good.
+        commits: Services whose files each commit touched; of at most 30 files each.
+        imports: Services that each service imports.
+        deploys: Of late.
+        service_of: Of each operation.
+        peak_per_second: Highest traffic of the last seven days.
+    """
+
+    windows: tuple[Window, ...] = ()
+    days: tuple[Window, ...] = ()
+    told: Forecast | None = None
+    traces: tuple[Trace, ...] = ()
+    objectives: tuple[Objective, ...] = ()
+    objective_ratio: float = 0.999
+    commits: tuple[frozenset[str], ...] = ()
+    imports: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    deploys: tuple[Deploy, ...] = ()
+    service_of: Mapping[str, str] = field(default_factory=dict[str, str])
+    peak_per_second: float | None = None
+
+    def enough(self) -> bool:
+        """Whether the windows hold enough calls, or enough time."""
+        calls = sum(one.calls for window in self.windows for one in window.operations)
+        minutes = sum(window.seconds for window in self.windows) / 60
+        return bool(self.windows) and (calls >= CALLS_MIN or minutes >= MINUTES_MIN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One sign at one place.
+
+    Attributes:
+        sign: Its name.
+        subject: A station, an operation, a statement, a link.
+        value: What was measured.
+        threshold: That it passed.
+        text: The evidence in a sentence.
+        share_ratio: Of demand or time that it touches; None where that makes no sense.
+        gain_ratio: How many times the first limit its removal would allow; None where unknown.
+        numbers: More of the evidence.
+    """
+
+    sign: str
+    severity: Severity
+    subject: str
+    value: float
+    threshold: float
+    text: str
+    share_ratio: float | None = None
+    gain_ratio: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A sign that could not be looked for, and what that takes."""
+
+    needs: str
+
+
+Look = Callable[[Seen], "list[Finding] | Missing"]
+
+
+def severity_of(value: float, warn: float, severe: float) -> Severity | None:
+    """How bad a value is; None below the first threshold."""
+    if value >= severe:
+        return "severe"
+    return "warn" if value >= warn else None

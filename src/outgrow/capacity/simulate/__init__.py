@@ -1,0 +1,39 @@
+"""Systems in virtual time: seeded, exact in what they count, the model's examiner."""
+
+from outgrow.capacity.simulate.running import Simulation
+from outgrow.capacity.simulate.system import (
+    Block,
+    Call,
+    Compute,
+    Computer,
+    Hold,
+    Perhaps,
+    Place,
+    Process,
+    Rest,
+    Run,
+    Serve,
+    Span,
+    System,
+    Task,
+    Traffic,
+)
+
+__all__ = [
+    "Block",
+    "Call",
+    "Compute",
+    "Computer",
+    "Hold",
+    "Perhaps",
+    "Place",
+    "Process",
+    "Rest",
+    "Run",
+    "Serve",
+    "Simulation",
+    "Span",
+    "System",
+    "Task",
+    "Traffic",
+]

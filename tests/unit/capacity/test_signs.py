@@ -1,0 +1,291 @@
+"""Each sign is found where it is planted, and is silent where all is well."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from outgrow.capacity import (
+    Forecast,
+    Objective,
+    OperationWindow,
+    ProcessWindow,
+    QueueWindow,
+    StatementWindow,
+    StationWindow,
+    Window,
+    forecast,
+)
+from outgrow.capacity.signs import (
+    SIGNS,
+    Deploy,
+    Missing,
+    Seen,
+    Step,
+    Trace,
+    look_for_signs,
+)
+from tests.unit.capacity.made import buckets, evidence, link, steady, window
+
+
+def told() -> Forecast:
+    found = forecast(steady(), draws=40)
+    assert isinstance(found, Forecast)
+    return found
+
+
+def each(**more: object) -> tuple[Window, ...]:
+    return tuple(window(number, **more) for number in range(40))  # pyright: ignore
+
+
+def station(**more: object) -> tuple[Window, ...]:
+    return each(stations=(StationWindow(**more),))  # pyright: ignore[reportArgumentType]
+
+
+def statement(**more: object) -> StatementWindow:
+    given: dict[str, object] = {
+        "database": "shop",
+        "fingerprint": "f",
+        "text": "SELECT 1",
+        "caller": "GET /",
+        "calls": 100,
+        "duration_seconds": 0.1,
+        "buckets": buckets(0.001, 100),
+        **more,
+    }
+    return StatementWindow(**given)  # pyright: ignore[reportArgumentType]
+
+
+def slower_with_load() -> Seen:
+    rising = [window(n, 50 + n * 5, duration_seconds=0.0004 * (50 + n * 5)) for n in range(40)]
+    return Seen(windows=tuple(rising))
+
+
+def near_limit() -> Seen:
+    return Seen(windows=each(), told=told(), peak_per_second=200.0)
+
+
+def growing_days(**more: object) -> tuple[Window, ...]:
+    days: list[Window] = []
+    for day in range(28):
+        made = window(day, 1000 + day * 100)
+        rows = (statement(calls=100, duration_seconds=0.1 * 1.03**day),)
+        cpu = ProcessWindow(group="web", cpu_seconds=(1000 + day * 100) ** 1.6 / 1e4)
+        sent = (link("GET /", "A.a", calls=10, bytes=int(10_000 * 1.03**day)),)
+        days.append(replace(made, statements=rows, processes=(cpu,), links=sent))
+    return tuple(days)
+
+
+def in_a_row() -> Seen:
+    steps = [
+        Step(name="GET /", service="web", parent=-1, begins_seconds=0, seconds=0.1, kind="other")
+    ]
+    steps += [
+        Step(name=f"A.{n}", service="a", parent=0, begins_seconds=n * 0.03, seconds=0.03)
+        for n in range(3)
+    ]
+    return Seen(traces=(Trace(operation="GET /", seconds=0.1, steps=tuple(steps)),) * 6)
+
+
+def chain() -> Seen:
+    steps = tuple(
+        Step(
+            name=f"S{n}.go",
+            service=f"s{n}",
+            parent=n - 1,
+            begins_seconds=0,
+            seconds=0.1,
+            is_remote=n > 0,
+            writes=n in (2, 3),
+        )
+        for n in range(5)
+    )
+    return Seen(traces=(Trace(operation="GET /", seconds=0.1, steps=steps),))
+
+
+def filling() -> Seen:
+    queues = [
+        QueueWindow(
+            name="mail",
+            enqueued=30,
+            started=20,
+            ended=20,
+            depth=n * 10,
+            service_seconds=20.0,
+            servers=2,
+        )
+        for n in range(40)
+    ]
+    return Seen(windows=tuple(window(n, queues=(queues[n],)) for n in range(40)))
+
+
+def owners(count: int) -> Seen:
+    rows = [
+        statement(fingerprint=str(n), service=f"s{n}", writes=("orders",), duration_seconds=1.0)
+        for n in range(count)
+    ]
+    return Seen(windows=each(statements=tuple(rows)))
+
+
+def coupled() -> Seen:
+    return Seen(
+        windows=each(links=(link("A.a", "B.b", calls=5),)),
+        imports={"a": frozenset({"b"}), "b": frozenset({"a"}), "c": frozenset()},
+        commits=(frozenset({"a", "b"}),) * 8 + (frozenset({"c"}),) * 8,
+        service_of={"A.a": "a", "B.b": "b"},
+    )
+
+
+def jobs_beside() -> Seen:
+    windows: list[Window] = []
+    for n in range(16):
+        runs = 5 + 60 * (n % 2)
+        uses = {"GET /": 50 + runs, "Mail.send": runs}
+        pool = StationWindow(name="pool", kind="pool", served=50 + 2 * runs, by_operation=uses)
+        job = OperationWindow(name="Mail.send", is_entry=False, is_background=True, calls=runs)
+        made = window(n, 50 + runs, duration_seconds=0.02 + runs / 2000)
+        windows.append(replace(made, operations=(*made.operations, job), stations=(pool,)))
+    return Seen(windows=tuple(windows))
+
+
+def burnt() -> Seen:
+    windows = tuple(replace(window(n), at_seconds=n * 60.0, seconds=60.0) for n in range(90))
+    return Seen(windows=windows, objectives=(Objective(operation="GET /", seconds=0.005),))
+
+
+def hot() -> Seen:
+    by_key = {f"k{n}": 10 for n in range(20)} | {"hot": 400}
+    return Seen(windows=each(queues=(QueueWindow(name="mail", enqueued=600, by_key=by_key),)))
+
+
+NEEDLESS = Deploy(changed=frozenset({"a"}), restarted=frozenset({"a", "b"}))
+NEEDED = Deploy(changed=frozenset({"a"}), restarted=frozenset({"a"}))
+GOOD_POOL = {"name": "pool", "kind": "pool", "capacity": 5, "served": 100, "hold_seconds": 2.0}
+
+PLANTED = [
+    ("latency with load", slower_with_load()),
+    ("headroom", near_limit()),
+    ("full station", Seen(windows=station(name="loop", kind="loop", hold_seconds=8.0, served=9))),
+    ("waiting", Seen(windows=station(**GOOD_POOL, wait_seconds=1.0))),
+    (
+        "blocked loop",
+        Seen(windows=each(processes=(ProcessWindow(group="web", loop_lags=buckets(0.3, 50)),))),
+    ),
+    (
+        "contended GIL or cores",
+        Seen(windows=each(processes=(ProcessWindow(group="web", gil_wait_p50_seconds=0.02),))),
+    ),
+    ("repeated statement", Seen(windows=each(statements=(statement(per_parent={4: 50}),)))),
+    ("slow statement", Seen(windows=each(statements=(statement(buckets=buckets(0.7, 100)),)))),
+    ("slowing statement", Seen(days=growing_days())),
+    ("calls in a row", in_a_row()),
+    ("backlog", filling()),
+    ("exhausted pool", Seen(windows=station(**GOOD_POOL, waits=buckets(0.08, 100)))),
+    ("write lock", Seen(windows=station(name="writer", kind="lock", hold_seconds=6.0, served=9))),
+    ("many owners", owners(5)),
+    ("chatty link", Seen(windows=each(links=(link("GET /", "A.a", calls=2000, bytes=9),)))),
+    ("tight coupling", coupled()),
+    ("long chain", chain()),
+    ("rising cost", Seen(days=growing_days())),
+    ("retries", Seen(windows=each(links=(link("GET /", "http bank", calls=50, attempts=70),)))),
+    ("background work", jobs_beside()),
+    (
+        "growing payload",
+        Seen(
+            windows=each(links=(link("GET /", "A.a", calls=10, bytes=300_000),)),
+            days=growing_days(),
+        ),
+    ),
+    ("burning objective", burnt()),
+    ("hot key", hot()),
+    ("deployed together", Seen(deploys=(NEEDLESS,) * 8 + (NEEDED,) * 4)),
+]
+
+
+def test_there_are_twenty_four_signs_and_each_is_planted_here() -> None:
+    assert len(SIGNS) == 24
+    assert [name for name, _ in PLANTED] == list(SIGNS)
+
+
+@pytest.mark.parametrize(("name", "seen"), PLANTED, ids=[name for name, _ in PLANTED])
+def test_a_planted_sign_is_found_with_its_numbers(name: str, seen: Seen) -> None:
+    found = SIGNS[name](seen)
+    assert not isinstance(found, Missing)
+    assert found, name
+    for one in found:
+        assert one.sign == name
+        assert one.text
+        assert one.subject
+
+
+@pytest.mark.parametrize("name", list(SIGNS))
+def test_a_sign_without_evidence_says_what_it_takes(name: str) -> None:
+    found = SIGNS[name](Seen())
+    assert isinstance(found, Missing)
+    assert found.needs
+
+
+def healthy() -> Seen:
+    quiet = evidence(*each())
+    calm = tuple(
+        Window(
+            at_seconds=day * 86_400.0,
+            seconds=86_400.0,
+            operations=(OperationWindow(name="GET /", calls=10_000 + day % 5 * 500),),
+            processes=(ProcessWindow(group="web", cpu_seconds=40 + day % 5 * 2.0),),
+            statements=(statement(calls=100, duration_seconds=0.1 + day % 3 * 0.001),),
+        )
+        for day in range(28)
+    )
+    pool = StationWindow(
+        **GOOD_POOL,
+        waits=buckets(0.0001, 100),
+        by_operation={"GET /": 100},  # pyright: ignore
+    )
+    writer = StationWindow(name="writer", kind="lock", served=20, hold_seconds=0.2)
+    queue = QueueWindow(
+        name="mail",
+        enqueued=10,
+        ended=10,
+        service_seconds=1.0,
+        by_key={f"k{n}": 1 for n in range(10)},
+    )
+    process = ProcessWindow(group="web", loop_lags=buckets(0.001, 90), gil_wait_p50_seconds=0.0002)
+    windows = tuple(
+        replace(
+            one,
+            stations=(*one.stations, pool, writer),
+            queues=(queue,),
+            processes=(process,),
+            statements=(statement(service="a"),),
+            links=(link("GET /", "A.a", calls=100, attempts=100, bytes=90_00),),
+        )
+        for one in quiet.recorded
+    )
+    trace = Trace(operation="GET /", seconds=0.1, steps=chain().traces[0].steps[:2])
+    return Seen(
+        windows=windows,
+        days=calm,
+        told=told(),
+        traces=(trace,) * 6,
+        objectives=(Objective(operation="GET /", seconds=1.0),),
+        commits=(frozenset({"a"}), frozenset({"b"})) * 10,
+        imports={"a": frozenset({"b"}), "b": frozenset()},
+        deploys=(NEEDED,) * 12,
+    )
+
+
+def test_a_healthy_system_shows_no_sign() -> None:
+    looked = look_for_signs(healthy())
+    assert looked.findings == ()
+    assert set(looked.missing) <= {"background work"}
+
+
+def test_what_pays_most_to_remove_comes_first_and_what_is_silenced_is_not_there() -> None:
+    seen = replace(near_limit(), deploys=(NEEDLESS,) * 12)
+    looked = look_for_signs(seen)
+    assert looked.findings[0].sign == "headroom"
+    assert (looked.findings[0].gain_ratio or 0) > 1.5
+    silenced = look_for_signs(seen, silenced=[("headroom", "loop web")])
+    assert all(one.sign != "headroom" for one in silenced.findings)

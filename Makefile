@@ -7,11 +7,11 @@ READY := .venv/.ready
 PYTEST := $(RUN) pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all check format bench faults soak fuzz docs page test-page clean
+.PHONY: help setup demo test test-all check format bench bench-forecast faults soak fuzz docs page test-page clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /|/' | while IFS='|' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
 setup: $(READY) ## set up .venv with everything that development needs
 
@@ -34,13 +34,10 @@ test: $(READY) ## the tests, except slow ones and those that need a browser
 test-all: $(READY) ## every test
 	@$(PYTEST)
 
-page: $(READY) ## build the page from dashboard/; needs Node
-	@cd dashboard && npm ci --silent --ignore-scripts
+page: $(READY) ## build the page from dashboard/ into the package
 	@$(RUN) scripts.page
-	@cd dashboard && npm run --silent check && npm run --silent build
 
-test-page: $(READY) ## walk the page in Chromium, with axe, and draw its pictures; needs Node
-	@cd dashboard && npm ci --silent --ignore-scripts
+test-page: $(READY) ## walk every view of the page in Chromium, with axe, and draw its pictures
 	@PAGE_PICTURES=1 $(PYTEST) tests/page
 
 check: $(READY) ## lint, format, types, layers and tidiness; under a minute
@@ -56,6 +53,9 @@ format: $(READY) ## let ruff mend what it can
 
 bench: $(READY) ## measure against uvicorn, gunicorn and granian
 	@$(RUN) benchmarks
+
+bench-forecast: $(READY) ## forecasts of simulated systems against the truth; BENCH_QUICK=1 takes two minutes
+	@$(RUN) benchmarks.forecast
 
 faults: $(READY) ## the long form of the fault tests, with the ledger
 	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600 \

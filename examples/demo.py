@@ -1,4 +1,4 @@
-"""The shop under Outgrow in three groups, with traffic and its live status: `make demo`.
+"""The shop under Outgrow in three groups, with traffic, its page and its live status: `make demo`.
 
 While all of it serves, one service moves from a group of its own to another.
 
@@ -13,6 +13,7 @@ import asyncio
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -20,6 +21,7 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,6 +42,7 @@ DEFAULT_PORT = "8000"
 DEFAULT_FOLDER = ROOT / ".outgrow" / "demo"
 PORTS_COUNT = 100
 START_SECONDS = 90.0
+PAGE_SECONDS = 15.0
 SAY_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 
@@ -100,7 +103,8 @@ async def _play(seconds: float) -> int:
         if not await _ready(stage, shop, control, stopped):
             say("Stopped before the shop was ready; nothing was measured.")
             return 1
-        _introduce(stage, seconds)
+        page = await _page(stage, shop, control, stopped)
+        _introduce(stage, seconds, page)
         await stack.enter_async_context(_traffic(stage))
         moving = asyncio.create_task(_move(stage, min(MOVE_SECONDS, seconds / 2)))
         last = await _watch(stage, shop, control, seconds=seconds, stopped=stopped)
@@ -135,6 +139,7 @@ def _stage() -> Stage:
         for name in ("run.log", "traffic.json", "plan.json", *of_shop):
             for old in folder.glob(name):
                 old.unlink()
+        shutil.rmtree(folder / "telemetry", ignore_errors=True)
         return Stage(port=port, folder=folder, lock=lock)
     raise DemoError(f"no port from {first} to {first + PORTS_COUNT - 1} is free")
 
@@ -212,6 +217,22 @@ async def _ready(stage: Stage, shop: Child, control: Exchange, stopped: asyncio.
     return False
 
 
+async def _page(stage: Stage, shop: Child, control: Exchange, stopped: asyncio.Event) -> str | None:
+    """The address of the page, once somebody answers there; None where nobody will."""
+    end = time.monotonic() + (PAGE_SECONDS if _may_watch() else 0.0)
+    while not stopped.is_set() and time.monotonic() < end:
+        _still_running(stage, shop)
+        status = await _look(control)
+        if status and status["page"]:
+            return status["page"]
+        await _pause(stopped, 0.1)
+    return None
+
+
+def _may_watch() -> bool:
+    return os.environ.get("OUTGROW_OBSERVE") != "never" and bool(find_spec("duckdb"))
+
+
 async def _watch(
     stage: Stage, shop: Child, control: Exchange, *, seconds: float, stopped: asyncio.Event
 ) -> dict[str, Any] | None:
@@ -259,9 +280,11 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _introduce(stage: Stage, seconds: float) -> None:
+def _introduce(stage: Stage, seconds: float, page: str | None) -> None:
     how_long = "until Ctrl+C" if seconds == float("inf") else f"for {seconds:g} s"
+    look = page or "needs `pip install 'outgrow[watch]'`"
     say(f"""
+  Look        {look}
   The shop    {stage.address}
   Its API     {stage.address}/docs
   Status      outgrow status --watch --folder {stage.folder}

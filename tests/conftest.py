@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 FOREIGN_SETTINGS = ("FORWARDED_ALLOW_IPS", "PORT", "WEB_CONCURRENCY")
 LAST_WAIT_SECONDS = 5.0
 
+# An observer costs each start half a second of CPU: a test that wants one says so. It stands here
+# as well as below, for what starts before the first test does.
+os.environ["OUTGROW_OBSERVE"] = "never"
+
 settings.register_profile(
     "outgrow", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
@@ -55,6 +59,7 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         own = name.startswith("OUTGROW_") and name not in ("OUTGROW_FAULTS", "OUTGROW_CI_MARK")
         if own or name in FOREIGN_SETTINGS:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("OUTGROW_OBSERVE", "never")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -157,7 +157,7 @@ def _environment(mark: str, more: Mapping[str, str]) -> dict[str, str]:
         for name, value in os.environ.items()
         if name not in FOREIGN_SETTINGS and not name.startswith("OUTGROW_")
     }
-    return {**kept, "ADOPT_MARK": mark, **more}
+    return {**kept, "ADOPT_MARK": mark, "OUTGROW_OBSERVE": "never", **more}
 
 
 def _running(process: subprocess.Popen[bytes], server: ServerName, folder: Path) -> Served:

@@ -288,6 +288,7 @@ def _environment(workspace: Path, mark: str, extra: Mapping[str, str]) -> dict[s
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
         "LEDGER_FOLDER": str(workspace),
         "FAULTS_MARK": mark,
+        "OUTGROW_OBSERVE": "never",
     }
     return {**inherited, **ours, **extra}
 

@@ -114,6 +114,6 @@ def environment(kind: Kind, wanted: Pairs, folder: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(SETTINGS_IN_ENVIRONMENT)
     }
-    environ["PROBE_RECORD"] = str(folder / "record")
+    environ |= {"PROBE_RECORD": str(folder / "record"), "OUTGROW_OBSERVE": "never"}
     environ.update({name.format(SERVER=kind.upper()): value for name, value in wanted})
     return environ

@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 import typer
 
-from outgrow.cli.show import out, out_json, talk
+from outgrow.cli import observed
+from outgrow.cli.show import EXIT_MISUSE, out, out_json, talk
 from outgrow.errors import NotRunningError
 from outgrow.placement import LOG_NAME, ControlClient, last_lines, log_entry
 
@@ -21,9 +22,32 @@ def logs(
     worker: Annotated[
         str | None, typer.Option(help="Only this worker, such as web/1, or `supervisor`.")
     ] = None,
+    trace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="The spans and log lines of this trace.", show_default=False
+        ),
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Only lines with this in them.", show_default=False)
+    ] = None,
+    severity: Annotated[
+        observed.Severity | None,
+        typer.Option(help="Only lines that are at least so grave.", show_default=False),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="A line of JSON for each.")] = False,
 ) -> None:
-    """Show what workers printed and logged, and what the supervisor did."""
+    """Show what workers printed and logged, and what the supervisor did.
+
+    With `--trace`, `--text` or `--severity` the observer is asked, which keeps what was logged
+    with all that was said beside: values by name, the trace, tracebacks.
+    """
+    if trace or text or severity:
+        if follow:
+            talk("`--follow` goes with plain lines only: leave it out, or the filter")
+            raise typer.Exit(EXIT_MISUSE)
+        _print_kept(folder, trace, lines, worker, text, severity, as_json=json)
+        return
     query = {"lines": lines, "follow": int(follow)} | ({"worker": worker} if worker else {})
     try:
         for entry in ControlClient(folder).logs(urlencode(query), follows=follow):
@@ -32,6 +56,33 @@ def logs(
         return
     except NotRunningError:
         _print_from_file(Path(folder) / LOG_NAME, lines, worker, follows=follow, as_json=json)
+
+
+def _print_kept(
+    folder: str,
+    trace: str | None,
+    count: int,
+    worker: str | None,
+    text: str | None,
+    severity: observed.Severity | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what the observer has."""
+    if trace:
+        found = observed.trace(folder, trace)
+        if as_json:
+            out_json(found)
+            return
+        for line in observed.trace_shown(found):
+            out(line)
+        return
+    kept = observed.lines(folder, count=count, worker=worker, text=text, severity=severity)
+    for line in kept:
+        if as_json:
+            out_json(line)
+        else:
+            out(observed.line_shown(line))
 
 
 def _print_from_file(

@@ -10,11 +10,14 @@ import typer
 from outgrow import __version__
 from outgrow.cli.apply import apply
 from outgrow.cli.check import check
+from outgrow.cli.forecast import forecast
 from outgrow.cli.logs import logs
 from outgrow.cli.map import map_
 from outgrow.cli.new import new
+from outgrow.cli.observe import observe
 from outgrow.cli.run import dev, run
 from outgrow.cli.show import fail
+from outgrow.cli.signs import signs
 from outgrow.cli.status import status
 from outgrow.errors import OutgrowError
 
@@ -56,6 +59,9 @@ app.command("map", rich_help_panel="Write")(map_)
 app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.command(rich_help_panel="Run")(logs)
+app.command(rich_help_panel="Run")(observe)
+app.command(rich_help_panel="Grow")(signs)
+app.command(rich_help_panel="Grow")(forecast)
 app.command(rich_help_panel="Grow")(apply)
 
 

@@ -101,7 +101,7 @@ _PANELS = {
         "requests_jitter",
         "threads",
     ),
-    "App": ("interface", "factory", "lifespan", "app_dir"),
+    "App": ("name", "interface", "factory", "lifespan", "app_dir"),
     "Proxy and TLS": (
         "proxy_headers",
         "trusted_proxies",
@@ -117,6 +117,21 @@ _PANELS = {
         "server_header",
         "date_header",
         "header",
+    ),
+    "What is seen": (
+        "observe",
+        "page_host",
+        "page_port",
+        "page_hosts",
+        "tokens_file",
+        "observe_days",
+        "observe_bytes_max",
+        "forward",
+        "forward_headers",
+        "observer",
+        "observer_token",
+        "observer_ca",
+        "commit",
     ),
 }
 

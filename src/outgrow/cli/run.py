@@ -55,14 +55,32 @@ def _supervise(resolved: Resolved, flags: Mapping[str, object], *, watches: bool
     if not settings.app:
         raise AppMissingError("no app was named")
 
+    _check_objectives(resolved)
+
     def reread() -> Resolved:
-        return resolve(flags, this_machine())
+        again = resolve(flags, this_machine())
+        _check_objectives(again)
+        return again
 
     async def supervise() -> int:
         watch = changed_files if watches else None
-        return await Supervisor(settings, reread, plan=plan, watch=watch).run()
+        return await Supervisor(
+            settings, reread, plan=plan, watch=watch, objectives=resolved.objectives
+        ).run()
 
     sys.exit(asyncio.run(supervise()))
+
+
+def _check_objectives(resolved: Resolved) -> None:
+    """Refuse what the observer would not understand, before anything is started.
+
+    Raises:
+        SettingValueError: An objective is not understood.
+    """
+    if resolved.objectives:
+        from outgrow.dashboard import promises_in
+
+        promises_in(resolved.objectives, "outgrow.toml")
 
 
 def _explain(resolved: Resolved, *, as_json: bool) -> None:

@@ -11,6 +11,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from outgrow.cli import observed
 from outgrow.cli.show import bytes_shown, ms_shown, out, out_json, table
 from outgrow.placement import ControlClient
 
@@ -41,15 +42,24 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, once a second.")] = False,
     json: Annotated[bool, typer.Option("--json", help="As JSON, a line each time.")] = False,
 ) -> None:
-    """Show groups and workers, their busy share, requests, memory; routes and links by latency."""
+    """Show groups and workers, their busy share, requests, memory; routes and links by latency.
+
+    Where an observer runs, it is asked for operations and links, as the page does.
+    """
     client = ControlClient(folder)
     if not watch:
-        _print_once(client.status(), as_json=json)
+        _print_once(_found(client), as_json=json)
         return
     try:
         _follow(client, as_json=json)
     except KeyboardInterrupt:
         return
+
+
+def _found(client: ControlClient) -> dict[str, Any]:
+    found = client.status()
+    seen = observed.look(str(client.folder)) if found.get("page") else None
+    return {**found, "observed": seen} if seen else found
 
 
 def _print_once(found: Mapping[str, Any], *, as_json: bool) -> None:
@@ -64,12 +74,12 @@ def _follow(client: ControlClient, *, as_json: bool) -> None:
     console = Console()
     if as_json or not console.is_terminal:
         while True:
-            _print_once(client.status(), as_json=as_json)
+            _print_once(_found(client), as_json=as_json)
             time.sleep(1.0)
     with Live(console=console, screen=False, auto_refresh=False) as live:
         while True:
             shown = [
-                Text(line, no_wrap=True, overflow="ellipsis") for line in lines_of(client.status())
+                Text(line, no_wrap=True, overflow="ellipsis") for line in lines_of(_found(client))
             ]
             live.update(Group(*shown), refresh=True)
             time.sleep(1.0)
@@ -85,6 +95,17 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
     if len(found["groups"]) > 1:
         lines += [*table([_group_row(group) for group in found["groups"]], _NUMBERS), ""]
     lines += table([_worker_row(worker) for worker in found["workers"]], _NUMBERS)
+    seen = found.get("observed")
+    lines += observed.lines_of(seen) if seen else _counted(found)
+    for event in found["events"][-_EVENTS_SHOWN:]:
+        at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
+        lines += [f"{at}  {event['text'].splitlines()[0]}"]
+    return [*lines, f"look: {found['page']}"] if found.get("page") else lines
+
+
+def _counted(found: Mapping[str, Any]) -> list[str]:
+    """What the supervisor itself has counted."""
+    lines: list[str] = []
     routes = found["routes"]
     if routes:
         lines += ["", f"routes, last {found['window_seconds']:g} s"]
@@ -93,11 +114,7 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"and {len(routes) - _ROUTES_SHOWN} more: --json shows all")
     else:
         lines += ["", "no request yet"]
-    lines += _links(found["links"], found["window_seconds"])
-    for event in found["events"][-_EVENTS_SHOWN:]:
-        at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
-        lines += [f"{at}  {event['text'].splitlines()[0]}"]
-    return lines
+    return lines + _links(found["links"], found["window_seconds"])
 
 
 def _links(links: Sequence[Mapping[str, Any]], seconds: float) -> list[str]:

@@ -24,6 +24,7 @@ from outgrow.host.orders import (
     Release,
     Report,
     Started,
+    Watch,
     Worn,
 )
 from outgrow.host.seeing import see_through
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         findings_of,
         picture_of,
     )
+    from outgrow.host.serving import WebServer
 
 __all__ = [
     "Beat",
@@ -76,6 +78,8 @@ __all__ = [
     "Report",
     "ServiceEntry",
     "Started",
+    "Watch",
+    "WebServer",
     "Worn",
     "app_of",
     "call",
@@ -91,7 +95,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """What reads an app's source is imported when it is asked for: no worker needs it."""
+    """What no worker needs is imported when it is asked for."""
     if name not in __all__:
         raise AttributeError(f"module 'outgrow.host' has no attribute {name!r}")
-    return getattr(import_module("outgrow.host.review"), name)
+    home = "outgrow.host.serving" if name == "WebServer" else "outgrow.host.review"
+    return getattr(import_module(home), name)

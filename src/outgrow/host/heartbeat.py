@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from outgrow.host.orders import Beat, Dump
 from outgrow.host.places import running_line
-from outgrow.telemetry import BusyMeter, LinkTotals, RouteTotals, resident_bytes
+from outgrow.telemetry import BusyMeter, GilProbe, LinkTotals, RouteTotals, resident_bytes
 from outgrow.wire import Channel, ChannelClosedError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ SAMPLE_SECONDS = 0.05
 BEAT_SECONDS = 0.25
 MEASURE_SECONDS = 1.0
 ORPHAN_GRACE_SECONDS = 1.5
+_SAMPLE_NS = int(SAMPLE_SECONDS * 1e9)
 
 
 class Heartbeat(threading.Thread):
@@ -39,7 +40,12 @@ class Heartbeat(threading.Thread):
         loop: The worker's event loop.
         deliver: Called on the loop with each order and its descriptors.
         orphaned: Called on the loop once the supervisor is gone; the process ends 1.5 s later
-            whatever it does.
+            whatever it does, and half a second for its last words.
+
+    Attributes:
+        meter: How busy the loop is.
+        gil: How long this thread waits for the GIL.
+        last_words: Called, from this thread, before the process is ended.
     """
 
     def __init__(
@@ -54,13 +60,15 @@ class Heartbeat(threading.Thread):
         self.links: Callable[[], Iterable[LinkTotals]] = list
         self.calls_in_flight: Callable[[], int] = int
         self.is_starting = True
+        self.last_words: Callable[[], None] = _nothing
         self._channel = channel
         self._loop = loop
         self._deliver = deliver
         self._orphaned = orphaned
         self._lock = threading.Lock()
         self._loop_thread = threading.current_thread()
-        self._meter = BusyMeter(self._loop_thread)
+        self.meter = BusyMeter(self._loop_thread)
+        self.gil = GilProbe()
         self._sent_calls: dict[tuple[str, str], int] = {}
         self._sent_links: dict[tuple[str, str], tuple[int, ...]] = {}
 
@@ -82,9 +90,12 @@ class Heartbeat(threading.Thread):
         poller.register(self._channel.fileno(), select.POLLIN)
         beat_at = measure_at = 0.0
         while True:
-            if poller.poll(SAMPLE_SECONDS * 1000) and not self._listened():
+            self.gil.sleep()
+            if not poller.poll(SAMPLE_SECONDS * 1000):
+                self.gil.woken(_SAMPLE_NS)
+            elif not self._listened():
                 return self._die_with_supervisor()
-            self._meter.sample(self._occupied())
+            self.meter.sample(self._occupied())
             now = time.monotonic()
             if now >= measure_at:
                 measure_at, beat_at = now + MEASURE_SECONDS, now + BEAT_SECONDS
@@ -123,6 +134,7 @@ class Heartbeat(threading.Thread):
         except RuntimeError:
             return
         time.sleep(ORPHAN_GRACE_SECONDS)
+        self.last_words()
         os._exit(1)
 
     def _beat(self) -> Beat:
@@ -147,7 +159,7 @@ class Heartbeat(threading.Thread):
 
     def _measured(self) -> Beat:
         beat = self._beat()
-        beat.busy_percent = self._meter.busy_percent()
+        beat.busy_percent = self.meter.busy_percent()
         beat.memory_bytes = resident_bytes()
         beat.changed = self._changed()
         beat.links = self._changed_links()
@@ -172,3 +184,7 @@ class Heartbeat(threading.Thread):
                 self._sent_links[key] = counts
                 changed.append(totals)
         return changed
+
+
+def _nothing() -> None:
+    pass

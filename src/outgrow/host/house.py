@@ -228,9 +228,9 @@ def app_graph() -> Graph:
 
 
 def links() -> list[LinkTotals]:
-    """All calls of services that run here; may be asked from any thread."""
-    hosts = [] if _house is None else list(_house.hosts)
-    return [totals for host in hosts for totals in host.book.all()]
+    """All calls of services that ran here; may be asked from any thread."""
+    books = [] if _house is None else list(_house.books)
+    return [totals for book in books for totals in book.all()]
 
 
 async def stop_services() -> None:

@@ -20,6 +20,8 @@ from outgrow.wire import DEFAULT_SECONDS, Deadline
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from outgrow.telemetry import LinkBook
+
 _TASK_NAME = "outgrow-house"
 
 
@@ -41,6 +43,7 @@ class House:
         loop: Where they run.
         clients: Of those that run.
         hosts: Which run them.
+        books: What was called, also of those that have stopped.
         is_over: Whether they were stopped, or are about to be; none starts any more.
     """
 
@@ -49,6 +52,7 @@ class House:
         self.clients: dict[type, Any] = {}
         self.is_over = False
         self.hosts: list[Host] = []
+        self.books: list[LinkBook] = []
         self._wishes: dict[tuple[type, ...], asyncio.Future[None]] = {}
         self._wished: asyncio.Queue[tuple[type, ...]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -139,6 +143,7 @@ class House:
             await host.start()
             hosts.push_async_callback(host.stop)
             self.hosts.append(host)
+            self.books.append(host.book)
             for model in host.graph.services.values():
                 self.clients.setdefault(model.cls, host.client(model.cls))
         except BaseException as problem:

@@ -9,7 +9,7 @@ import msgspec
 
 from outgrow.host.makeup import Makeup
 from outgrow.model import Settings
-from outgrow.telemetry import LinkTotals, RouteTotals
+from outgrow.telemetry import LinkTotals, ObserverAddress, RouteTotals
 
 
 class Part(msgspec.Struct):
@@ -24,6 +24,20 @@ class Part(msgspec.Struct):
     meeting: str
 
 
+class Watch(msgspec.Struct, frozen=True):
+    """Who observes a worker, and as what.
+
+    Attributes:
+        address: Where to report.
+        app: Name of the app.
+        labels: Told with each worker, such as the commit (`commit`) that it runs.
+    """
+
+    address: ObserverAddress
+    app: str
+    labels: dict[str, str] = {}
+
+
 class Begin(msgspec.Struct, tag="begin"):
     """First order to a process that was started: what to be, and with which settings.
 
@@ -33,6 +47,7 @@ class Begin(msgspec.Struct, tag="begin"):
         settings: How to run.
         has_colors: Its log goes to a terminal that shows colours.
         part: What it runs; None for all of the app.
+        observer: Who observes it; None where nobody does, and nothing is recorded.
     """
 
     name: str
@@ -40,6 +55,7 @@ class Begin(msgspec.Struct, tag="begin"):
     settings: Settings
     has_colors: bool = False
     part: Part | None = None
+    observer: Watch | None = None
 
 
 class Fork(msgspec.Struct, tag="fork"):

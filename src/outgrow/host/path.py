@@ -18,7 +18,7 @@ from outgrow.errors import CallError
 from outgrow.host.arrival import note_refusal
 from outgrow.host.streams import ENDED, Reading, as_stream, close_items
 from outgrow.host.tracing import StreamSpan, flaw, note_refused, traced
-from outgrow.telemetry import OPERATION, SPANS_MAX, bucket_of, keeper, recording
+from outgrow.telemetry import OPERATION, SPANS_MAX, bucket_of, keeper, metered, recording
 from outgrow.wire import (
     DEFAULT_SECONDS,
     NEVER_NS,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from outgrow.host.gate import Gate
     from outgrow.host.streams import Ended
     from outgrow.model import Operation
-    from outgrow.telemetry import LinkBook, LinkTotals
+    from outgrow.telemetry import LinkBook, LinkTotals, Station, Visit
 
 # Names of ours begin with `og_`, and arguments may have any other, such as `type` or `isinstance`.
 _SOURCE = """
@@ -68,7 +68,10 @@ async def og_entrance({parameters}):
     og_link = og_links.get(og_caller.operation) or og_meet(og_caller.operation, {shown!r})
     og_problem = ""
     try:
-        og_result = await og_function({passed})
+        if og_link.calls & 15 != 7:
+            og_result = await og_function({passed})
+        else:
+            og_result = await og_metered(og_link, og_function({passed}))
         return og_result if {result_test} else og_cross_result(og_result)
     except og_BaseException as og_error:
         og_link.errors += 1
@@ -88,10 +91,13 @@ async def og_entrance({parameters}):
         og_link.calls += 1
         og_link.duration_ns += og_spent
         og_link.buckets[og_bucket_of(og_spent)] += 1
-        if og_segment is not None and og_span <= og_spans_max:
-            og_segment.spans.append(
-                (og_span, og_caller.span, {shown!r}, 0, og_begun, og_ended, og_problem, None)
-            )
+        if og_segment is not None:
+            if og_segment.waits is not None:
+                og_nested(og_segment, og_begun)
+            if og_span <= og_spans_max:
+                og_segment.spans.append(
+                    (og_span, og_caller.span, {shown!r}, 0, og_begun, og_ended, og_problem, None)
+                )
 """
 _CHECK = "    if not {test}:\n        {name} = og_cross_{number}({name})\n"
 
@@ -118,6 +124,7 @@ class CallPath:
         self._gate = gate
         self._book = book
         self._links = book.to(operation.shown)
+        gate.use.calls.append(self._links)
         self.arguments = {
             each.name: Codec(each.type, f"`{each.name}` of `{operation.shown}`")
             for each in operation.parameters
@@ -151,6 +158,8 @@ class CallPath:
             "og_line": self._line,
             "og_links": self._links,
             "og_meet": self._book.meet,
+            "og_metered": metered,
+            "og_nested": self._gate.use.nested,
             "og_now": monotonic_ns,
             "og_recording": recording,
             "og_set": current.set,
@@ -366,33 +375,49 @@ def dressed(function: Any, operation: Operation) -> Callable[..., Any]:
     return function
 
 
-def in_thread(pool: Executor, function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
+def in_thread(
+    pool: Executor, function: Callable[..., Any], gate: Gate, station: Station
+) -> Callable[..., Any]:
     """A `def` operation as an async function, which runs it in this pool with the caller's context.
 
     Its caller may leave at the deadline. Nothing can end the thread, so its place stays taken until
     it ends by itself: otherwise slow threads could pile up behind callers that have gone.
     """
 
-    def told(**arguments: Any) -> Any:
+    def told(visit: Visit, arguments: dict[str, Any]) -> Any:
+        visit.begin()
         try:
             return function(**arguments)
         except StopIteration as problem:  # no future takes one, and its caller would wait for ever
             raise RuntimeError("a `def` operation raised StopIteration") from problem
+        finally:
+            visit.end()
 
     async def begun(**arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
-        work = pool.submit(contextvars.copy_context().run, told, **arguments)
+        visit = station.visit(waits=True)
+        try:
+            work = pool.submit(contextvars.copy_context().run, told, visit, arguments)
+        except BaseException:
+            visit.end()
+            raise
         try:
             return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
-            if not work.cancel() and not work.done():
+            if work.cancel() or work.cancelled():
+                visit.end()
+            elif not work.done():
                 gate.running += 1  # besides the one that the caller now gives back
-                work.add_done_callback(partial(_left, loop, gate))
+                work.add_done_callback(partial(_left, loop, gate, monotonic_ns()))
             raise
 
     return begun
 
 
-def _left(loop: asyncio.AbstractEventLoop, gate: Gate, _work: object) -> None:
+def _left(loop: asyncio.AbstractEventLoop, gate: Gate, since_ns: int, _work: object) -> None:
+    def leave() -> None:
+        gate.use.left_ns += monotonic_ns() - since_ns
+        gate.leave()
+
     with suppress(RuntimeError):  # the loop may be closed by now
-        loop.call_soon_threadsafe(gate.leave)
+        loop.call_soon_threadsafe(leave)

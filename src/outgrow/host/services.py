@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from outgrow.errors import (
@@ -34,12 +35,13 @@ from outgrow.host.gate import Gate
 from outgrow.host.path import CallPath, in_thread
 from outgrow.host.remote import OperationAnswerer
 from outgrow.model import App, all_providers, graph_of
-from outgrow.telemetry import LinkBook
+from outgrow.telemetry import LinkBook, station_book
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from outgrow.model import Field, Operation, ServiceModel
+    from outgrow.telemetry import Station, StationTotals
     from outgrow.wire import Answerer
 
 TestPlacement = Literal["local", "rpc"]
@@ -210,15 +212,20 @@ class Host:
         options = model.options
         what = f"service `{model.name}`"
         gate = Gate(what, options.concurrent_calls_max, options.queue_max)
-        pool = None
+        threads = None
         if any(each.kind == "thread" for each in model.operations.values()):
             loop = asyncio.get_running_loop()
             name = f"outgrow-{model.name}"
             pool = ThreadPoolExecutor(options.threads_max, name, use_loop_in_thread, (loop,))
             self._exits.callback(pool.shutdown, wait=False, cancel_futures=True)
+            station = station_book.meet(
+                f"threads {model.cls.__qualname__}", "threads", options.threads_max
+            )
+            threads = (pool, station)
         gates = {name: _gate_of(each, gate) for name, each in model.operations.items()}
+        _tell_of(model, gate, gates)
         entrances = {
-            name: self._entrance(each, getattr(instance, name), gates[name], pool)
+            name: self._entrance(each, getattr(instance, name), gates[name], threads)
             for name, each in model.operations.items()
         }
         self._exits.push_async_callback(self._closed, what, {gate, *gates.values()})
@@ -236,11 +243,15 @@ class Host:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def _entrance(
-        self, operation: Operation, function: Any, gate: Gate, pool: ThreadPoolExecutor | None
+        self,
+        operation: Operation,
+        function: Any,
+        gate: Gate,
+        threads: tuple[ThreadPoolExecutor, Station] | None,
     ) -> Any:
         if operation.kind == "thread":
-            assert pool is not None
-            threaded = _unless_stopped(in_thread(pool, function, gate), gate)
+            assert threads is not None
+            threaded = _unless_stopped(in_thread(threads[0], function, gate, threads[1]), gate)
             path = CallPath(operation, threaded, gate, self.book)
         else:
             path = CallPath(operation, function, gate, self.book)
@@ -272,6 +283,22 @@ def _gate_of(operation: Operation, shared: Gate) -> Gate:
         return shared
     queue_max = shared.queue_max if options.queue_max is None else options.queue_max
     return Gate(f"`{operation.shown}`", options.concurrent_calls_max, queue_max)
+
+
+def _tell_of(model: ServiceModel, gate: Gate, gates: Mapping[str, Gate]) -> None:
+    """Have the gates of a service told of as stations."""
+    shown = {f"bulkhead {model.cls.__qualname__}": gate}
+    shown |= {
+        f"bulkhead {model.operations[name].shown}": own
+        for name, own in gates.items()
+        if own is not gate
+    }
+    for name, each in shown.items():
+        station_book.add(name, "bulkhead", partial(_gate_totals, name, each))
+
+
+def _gate_totals(name: str, gate: Gate) -> StationTotals:
+    return gate.use.told(name, gate.running)
 
 
 def product_of(provider: Callable[..., Any]) -> Any:

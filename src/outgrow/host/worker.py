@@ -18,6 +18,7 @@ from outgrow.host.edge import TICK_SECONDS, Edge
 from outgrow.host.exchange import Exchange
 from outgrow.host.heartbeat import Heartbeat
 from outgrow.host.house import app_graph, links, start_part
+from outgrow.host.observed import Observed
 from outgrow.host.orders import Directory, Drain, Failed, Listen, Ready, Release, Started, Worn
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Worker:
         self._leaving: asyncio.Future[Drain] | None = None
         self._edge: Edge | None = None
         self._exchange: Exchange | None = None
+        self._observed: Observed | None = None
         self._requests_max = _worn_after(begin)
         self._is_orphan = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -90,12 +92,15 @@ class Worker:
         self._edge = edge = self._made_edge()
         self._heart.edge, self._heart.links = edge, self._links
         assert self._leaving is not None
+        self._observe(edge, loop)
         ticking = loop.create_task(self._tick(edge))
         starting = loop.create_task(edge.start())
         await asyncio.wait({starting, self._leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             return await self._give_up(starting, ticking)
         await starting
+        if self._observed is not None:
+            self._observed.app_started()
         self._heart.is_starting = False
         self._heart.send(Ready(self._loaded.interface, self._loaded.framework))
         drain = await self._leaving
@@ -104,9 +109,19 @@ class Worker:
         if self._exchange is not None:
             await self._exchange.close()
         self._heart.send_last()
+        if self._observed is not None:
+            self._observed.stop()
         run_hook(self._settings.before_exit, self._begin.name)
         await _cancelled(ticking)
         return 0
+
+    def _observe(self, edge: Edge, loop: asyncio.AbstractEventLoop) -> None:
+        """Record from now on, where somebody wants it."""
+        watch = self._begin.observer
+        if watch is not None:
+            observed = Observed(watch, self._begin, edge, self._heart, self._links)
+            self._observed, self._heart.last_words = observed, observed.stop
+            observed.start(loop)
 
     def _made_edge(self) -> Edge:
         part = self._begin.part

@@ -10,10 +10,15 @@ from a2wsgi import WSGIMiddleware
 
 from outgrow.host.arrival import arrival
 from outgrow.host.line import Line
-from outgrow.telemetry import LOOP_KEY
+from outgrow.telemetry import LOOP_KEY, station_book
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from outgrow.telemetry import Visit
+
+# In the scope: the request's use of a thread.
+_VISIT_KEY = "outgrow.visit"
 
 
 def wsgi_as_asgi(app: Callable[..., Any], threads: int) -> Callable[..., Any]:
@@ -33,8 +38,20 @@ class _Threaded:
         bridge: Any = WSGIMiddleware
         self._bridge = bridge(_Timed(app), workers=threads)
         self._line = Line(self._bridge.executor, threads)
+        self._station = station_book.meet("threads wsgi", "threads", threads)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self._bridge(scope, receive, send)
+            return
+        visit = scope[_VISIT_KEY] = self._station.visit(waits=True)
+        try:
+            await self._serve(scope, receive, send)
+        finally:
+            if not visit.has_begun:
+                visit.end()
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         noted = arrival.get()
         if noted is None or not noted.late_ns:
             await self._bridge(scope, receive, send)
@@ -56,14 +73,25 @@ class _Timed:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         begun = time.thread_time_ns()
-        return _TimedBody(self.app(environ, start_response), environ, begun)
+        visit: Visit | None = environ.get("asgi.scope", {}).get(_VISIT_KEY)
+        if visit is not None:
+            visit.begin()
+        try:
+            return _TimedBody(self.app(environ, start_response), environ, begun, visit)
+        except BaseException:
+            if visit is not None:
+                visit.end()
+            raise
 
 
 class _TimedBody:
-    def __init__(self, body: Iterable[bytes], environ: dict[str, Any], begun: int) -> None:
+    def __init__(
+        self, body: Iterable[bytes], environ: dict[str, Any], begun: int, visit: Visit | None
+    ) -> None:
         self.body = body
         self.environ = environ
         self.begun = begun
+        self.visit = visit
 
     def __iter__(self) -> Iterator[bytes]:
         yield from self.body
@@ -73,4 +101,8 @@ class _TimedBody:
             scope[LOOP_KEY] = time.thread_time_ns() - self.begun
 
     def close(self) -> None:
-        getattr(self.body, "close", lambda: None)()
+        try:
+            getattr(self.body, "close", lambda: None)()
+        finally:
+            if self.visit is not None:
+                self.visit.end()

@@ -13,6 +13,7 @@ import msgspec
 from outgrow.errors import NotRunningError, RefusedError, error_from
 from outgrow.placement.changes import nothing_asked_for
 from outgrow.placement.folder import SOCKET_NAME, short_path
+from outgrow.placement.seat import API_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,6 +90,47 @@ class ControlClient:
             raise NotRunningError(f"no supervisor answers in {self.folder}") from problem
         finally:
             connection.close()
+
+
+class ApiClient:
+    """Asks the observer of a folder what the page asks it, without a token.
+
+    Args:
+        folder: The supervisor's, or the observer's own.
+        seconds: How long an answer may take.
+    """
+
+    def __init__(self, folder: str | Path, *, seconds: float = ANSWER_SECONDS) -> None:
+        self.folder = Path(folder).absolute()
+        self._seconds = seconds
+
+    def get(self, target: str) -> dict[str, Any]:
+        """An answer of the API.
+
+        Args:
+            target: Path below `/api/`, with its query.
+
+        Raises:
+            NotRunningError: No observer answers in this folder.
+            RefusedError: It does not answer this.
+        """
+        connection = _UnixConnection(self.folder / API_NAME, self._seconds)
+        try:
+            connection.request("GET", f"/api/{target}")
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+        except TimeoutError:
+            raise NotRunningError(f"the observer in {self.folder} does not answer") from None
+        except (OSError, http.client.HTTPException, ValueError) as problem:
+            raise NotRunningError(
+                f"no observer answers in {self.folder}",
+                hint="Install `outgrow[watch]`, and see `outgrow logs --worker observer`",
+            ) from problem
+        finally:
+            connection.close()
+        if answer.status != http.HTTPStatus.OK:
+            raise RefusedError(content.get("text", "refused"), hint=content.get("hint"))
+        return content
 
 
 class _UnixConnection(http.client.HTTPConnection):

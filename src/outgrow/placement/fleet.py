@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from outgrow.errors import OutgrowError, RefusedError, WorkerDiedError, error_from
-from outgrow.host import Begin, Drain, Failed
+from outgrow.host import Begin, Drain, Failed, Watch
 from outgrow.placement.crew import (
     Load,
     Worker,
@@ -64,6 +64,7 @@ class Fleet:
         links: What they called.
         restarts: Unexpected deaths by worker name.
         is_stopping: Nothing is started any more.
+        observer: Where workers of versions that are loaded from now on report.
     """
 
     def __init__(
@@ -102,6 +103,7 @@ class Fleet:
         self.restarts = self._roster.restarts
         self.events: deque[tuple[float, str]] = deque(maxlen=100)
         self.is_stopping = False
+        self.observer: Watch | None = None
         self._make_sockets()
 
     # What is asked for from outside.
@@ -124,7 +126,7 @@ class Fleet:
         """
         self._replace_change("another reload came before this one was done")
         self._versions += 1  # never twice the same, whether it came to serve or not
-        begin = Begin("", self._versions, settings, has_colors=self._has_colors)
+        begin = Begin("", self._versions, settings, self._has_colors, observer=self.observer)
         load = Load(self._versions, begin, restarts_all=restarts_all)
         self.loads.append(load)
         self._nurseries.start(load)
@@ -346,8 +348,7 @@ class Fleet:
             return
         needed = self._needed()
         for worker in self.workers.values():
-            is_needed = any(deployment.fits(worker) for deployment in needed)
-            if is_needed or worker.drain_at:
+            if worker.drain_at or any(each.fits(worker) for each in needed):
                 continue
             is_old = not worker.serves(self.in_service.load)
             if is_old and is_called_by_leaving(worker, self.workers.values()):

@@ -49,8 +49,8 @@ class Listeners:
             self._unix_path = Path(settings.unix_socket).absolute()
             first, self.address = _unix(self._unix_path), f"unix:{self._unix_path}"
         else:
-            first = _tcp(settings.host, settings.port)
-            self.address = f"{scheme}://{_shown(first)}"
+            first = bound(settings.host, settings.port)
+            self.address = f"{scheme}://{name_of(first)}"
         self.is_shared = first.family == socket.AF_UNIX or settings.fd is not None
         self.is_shared = self.is_shared or sys.platform != "linux"
         self._listen(first)
@@ -84,7 +84,13 @@ class Listeners:
             self._unix_path = None  # by now it may be another's
 
 
-def _tcp(host: str, port: int) -> socket.socket:
+def bound(host: str, port: int) -> socket.socket:
+    """A socket at an address, not listening yet; port 0 takes any free one.
+
+    Raises:
+        AddressInUseError: Somebody else listens there.
+        AddressError: The address cannot be used.
+    """
     try:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -113,7 +119,8 @@ def _only_ipv6(sock: socket.socket) -> None:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
 
 
-def _shown(sock: socket.socket) -> str:
+def name_of(sock: socket.socket) -> str:
+    """Host and port of a socket, as users write them."""
     host, port = sock.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
@@ -172,7 +179,7 @@ def _inherited(number: int, scheme: str) -> tuple[socket.socket, str]:
             hint="systemd passes sockets from descriptor 3 on",
         ) from None
     if isinstance(name, tuple):
-        return sock, f"{scheme}://{_shown(sock)}"
+        return sock, f"{scheme}://{name_of(sock)}"
     return sock, f"unix:{name}"
 
 

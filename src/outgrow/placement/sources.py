@@ -34,8 +34,9 @@ _ENVIRONMENT_PREFIX = "OUTGROW_"
 _MISSPELT_RATIO = 0.6
 _APP_KEYS = ("name", "services", "providers", "edges")
 # Variables of ours that are no settings of `run`.
-_OTHER_VARIABLES = {"OUTGROW_FAULTS", "OUTGROW_WORKER"}
+_OTHER_VARIABLES = {"OUTGROW_FAULTS", "OUTGROW_TOKENS", "OUTGROW_WORKER"}
 _KUBERNETES_VARIABLE = re.compile(r"OUTGROW_(SERVICE_(HOST|PORT)|PORT_\d)\w*")
+HOST_AND_PORT = re.compile(r"\[?([^\[\]\s]+)\]?:([1-9]\d{0,4})")
 _FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
 _TYPES = typing.get_type_hints(Settings)
 
@@ -61,11 +62,13 @@ class Resolved:
 
     Attributes:
         plan: Which group runs what.
+        objectives: What is promised of operations, as the file has it.
     """
 
     settings: Settings
     chosen: tuple[Chosen, ...]
     plan: Plan
+    objectives: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
 
 
 def resolve(
@@ -98,7 +101,7 @@ def resolve(
     plan = plan_in(content, file_name, settings, partial(_replicas_in_file, file_name, machine))
     if next(one for one in chosen if one.name == "workers").source not in ("default", file_name):
         plan = plan.resized(plan.edge.name, settings.workers)  # who says it now is nearer
-    return Resolved(settings, tuple(chosen), plan)
+    return Resolved(settings, tuple(chosen), plan, _table(content, "objectives", file_name))
 
 
 def _choose(
@@ -149,21 +152,24 @@ def _from_file(folder: Path) -> tuple[Mapping[str, object], str]:
 
 def _run_table(content: Mapping[str, object], file_name: str) -> Mapping[str, object]:
     for table in content:
-        if table not in ("app", "run", "size"):
+        if table not in ("app", "run", "size", "objectives"):
             raise UnknownSettingError(
                 f"{file_name} has `{table}`, which is no table of Outgrow",
-                hint="Known: [app], [run], [size.machine.groups.NAME]",
+                hint="Known: [app], [run], [size.machine.groups.NAME], [objectives]",
             )
     values = dict(_table(content, "run", file_name, _FIELDS))
     app = _table(content, "app", file_name, _APP_KEYS)
-    for name in ("providers", "services"):
+    for name in ("name", "providers", "services"):
         if name in app:
             values.setdefault(name, app[name])
     return values
 
 
 def _table(
-    content: Mapping[str, object], name: str, file_name: str, known: typing.Iterable[str]
+    content: Mapping[str, object],
+    name: str,
+    file_name: str,
+    known: typing.Iterable[str] | None = None,
 ) -> Mapping[str, object]:
     table = content.get(name, {})
     if not isinstance(table, dict):
@@ -172,7 +178,7 @@ def _table(
         )
     values = cast("dict[str, object]", table)
     for key in values:
-        if key not in known:
+        if known is not None and key not in known:
             raise UnknownSettingError(
                 f"`{key}` in [{name}] of {file_name} is no setting", hint=_nearest(key, known)
             )
@@ -297,15 +303,24 @@ def _as_plain(value: object, kind: type) -> tuple[object, str]:
 
 
 def _check_together(settings: Settings) -> None:
-    if settings.port > 65_535:
-        raise SettingValueError(f"`port` cannot be {settings.port}; it is 0 to 65535")
+    for name in ("port", "page_port"):
+        if (getattr(settings, name) or 0) > 65_535:
+            raise SettingValueError(
+                f"`{name}` cannot be {getattr(settings, name)}; it is 0 to 65535"
+            )
     if not 1 <= settings.busy_percent <= 100:
         raise SettingValueError(f"`busy_percent` cannot be {settings.busy_percent}; it is 1 to 100")
     if settings.threads < 1:
         raise SettingValueError("`threads` cannot be 0; it is 1 or more")
     if settings.tls_key and not settings.tls_certificate:
         raise SettingValueError("`tls_key` needs `tls_certificate`", hint="Give both files")
-    for name in ("tls_certificate", "tls_key", "tls_client_ca", "log_config"):
+    if settings.observer and not HOST_AND_PORT.fullmatch(settings.observer):
+        raise SettingValueError(
+            f"`observer` cannot be {settings.observer}; it is HOST:PORT",
+            hint="Such as `watch.example.com:7789`",
+        )
+    files = ("tls_certificate", "tls_key", "tls_client_ca", "log_config")
+    for name in (*files, "tokens_file", "observer_ca"):
         path = getattr(settings, name)
         if path and not Path(path).is_file():
             raise SettingValueError(f"`{name}` names {path}, which is no file")

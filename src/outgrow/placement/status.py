@@ -34,6 +34,7 @@ def status_of(supervisor: Supervisor) -> dict[str, Any]:
         "started_at": supervisor.started_at,
         "up_seconds": round(time.time() - supervisor.started_at, _DIGITS),
         "addresses": [supervisor.listeners.address],
+        "page": supervisor.page,
         "machine": {
             "cpus": machine.cpus,
             "memory_bytes": machine.memory_bytes,

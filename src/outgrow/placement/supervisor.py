@@ -20,19 +20,21 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import OutgrowError, RefusedError
 from outgrow.placement.changes import Wish
+from outgrow.placement.commit import commit_of
 from outgrow.placement.control import ControlServer
 from outgrow.placement.fleet import Fleet
 from outgrow.placement.folder import Folder
 from outgrow.placement.kept import kept_plan
 from outgrow.placement.logbook import LogBook
 from outgrow.placement.machine import this_machine
+from outgrow.placement.observing import Observing
 from outgrow.placement.pipes import Pipes
 from outgrow.placement.plan import whole_plan
 from outgrow.placement.sockets import Listeners
 from outgrow.placement.status import status_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from outgrow.model import Settings
     from outgrow.placement.plan import Plan
@@ -54,6 +56,7 @@ class Supervisor:
         reread: Finds settings and plan anew, for a reload.
         plan: Which group runs what; everything in one where None.
         watch: Yields whenever the app's files change (`outgrow dev`); None never to look.
+        objectives: What is promised of operations, as outgrow.toml has it.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Supervisor:
         *,
         plan: Plan | None = None,
         watch: Callable[[Settings], AsyncIterator[str]] | None = None,
+        objectives: Mapping[str, object] | None = None,
     ) -> None:
         self.settings = settings
         self.started_at = time.time()
@@ -70,11 +74,13 @@ class Supervisor:
         self._reread = reread
         self._written = plan or whole_plan(settings.workers, settings.busy_percent)
         self._watch = watch
+        self._objectives = objectives or {}
         self._stop_asked_at = 0.0
         self._had_terminal = sys.stdin.isatty()
         self._stopping = asyncio.Event()
         self._listeners_of_news: list[asyncio.Queue[str]] = []
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._placed: tuple[Plan, dict[str, int]] | None = None
 
     async def run(self) -> int:
         """Run until stopped; returns the exit code.
@@ -105,6 +111,7 @@ class Supervisor:
         )
         if told:
             self.say(told)
+        self.observing = Observing(self.settings, folder, self._pipes, self.say, self._objectives)
         control = ControlServer(self, folder.socket_path)
         try:
             _become_subreaper()
@@ -113,6 +120,7 @@ class Supervisor:
             return await self._supervise()
         finally:
             self.fleet.kill()
+            self.observing.close()
             await control.stop()
             self.listeners.close()
             if self._pipes:
@@ -122,6 +130,7 @@ class Supervisor:
             _ignore_signals()
 
     async def _supervise(self) -> int:
+        self._look_for_commit(self.settings)
         self.fleet.load(self.settings, is_applied=self.kept.is_applied)
         ticking = asyncio.ensure_future(self._tick())
         watching = asyncio.ensure_future(self._reload_on_change())
@@ -145,15 +154,23 @@ class Supervisor:
         self.say(f"{problem}\n\nnothing serves yet; waiting for a change of the app's files")
         self.fleet.fatal = asyncio.get_running_loop().create_future()
 
+    def _look_for_commit(self, settings: Settings) -> None:
+        """Have workers that start from now on report what they run."""
+        commit = settings.commit or commit_of(Path(settings.app_dir))
+        self.fleet.observer = self.observing.watch(commit)
+
     async def _tick(self) -> None:
         was_serving = False
         while True:
             self._settle()
+            self.observing.settle(may_speak=was_serving)
             if self._pipes:
                 self._pipes.breathe()
             if self.fleet.in_service and self.fleet.ready and not was_serving:
                 was_serving = True
                 self._say_serving()
+            if was_serving:
+                self._remark_placement()
             await asyncio.sleep(TICK_SECONDS)
 
     def _settle(self) -> None:
@@ -163,6 +180,21 @@ class Supervisor:
         except Exception as problem:
             where = "".join(traceback.format_exception(problem))
             self.say(f"this should not have happened, supervision goes on\n{where}")
+
+    def _remark_placement(self) -> None:
+        """Have it marked where what runs where is not as it was."""
+        plan, sizes = self.fleet.plan, {n: size.wanted for n, size in self.fleet.sizes.items()}
+        before, was = self._placed or (plan, sizes)
+        self._placed = plan, sizes
+        steps = before.steps_to(plan) if before is not plan else []
+        if not steps:  # scaled by itself, then
+            steps += [
+                f"workers of `{name}`: {was[name]} -> {wanted}"
+                for name, wanted in sizes.items()
+                if was.get(name, wanted) != wanted
+            ]
+        if steps:
+            self.observing.remark("placement", "; ".join(steps))
 
     def _say_serving(self) -> None:
         deployment = self.fleet.in_service
@@ -244,11 +276,14 @@ class Supervisor:
         resolved = self._reread()
         settings = resolved.settings
         fixed = ("host", "port", "unix_socket", "fd", "folder", "control_port")
+        fixed += ("page_host", "page_port")
         for name in fixed:
             if getattr(settings, name) != getattr(self.settings, name):
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
         is_applied = self.kept.is_applied and resolved.plan == self.kept.written
         plan = None if is_applied else resolved.plan
+        self.observing.renew(settings, resolved.objectives)
+        self._look_for_commit(settings)
         change = self.fleet.load(settings, plan, is_applied=is_applied, restarts_all=restarts_all)
         self.say(f"version {change.target.load.version} is loading")
         change.done.add_done_callback(partial(self._take, resolved))
@@ -312,6 +347,7 @@ class Supervisor:
         if is_again:
             self.say("asked again to stop: ending all workers at once")
             self.fleet.kill()
+            self.observing.kill()
 
     def _reap(self) -> None:
         while True:
@@ -321,6 +357,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
+            self.observing.reaped(pid, status)
             self.fleet.reaped(pid, status)
 
     async def _stop(self) -> None:
@@ -338,6 +375,7 @@ class Supervisor:
                 requests = sum(w.beat.in_flight for w in self.fleet.workers.values() if w.beat)
                 self.say(f"stopping: requests that still run: {requests}; Ctrl+C again ends them")
             await asyncio.sleep(0.02)
+        await self.observing.stop()
         self.say("stopped")
 
     def say(self, text: str) -> None:
@@ -357,6 +395,11 @@ class Supervisor:
     def is_ready(self) -> bool:
         """Whether at least one worker serves."""
         return not self.fleet.is_stopping and self.fleet.is_ready
+
+    @property
+    def page(self) -> str | None:
+        """Address of the page, while somebody answers there."""
+        return (self.observing.page or None) if self.observing.is_up else None
 
     @property
     def log_path(self) -> Path:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from outgrow.telemetry.arrivals import ArrivalBook, Arrivals
 from outgrow.telemetry.histogram import bucket_of
 from outgrow.telemetry.routes import ROUTE_KEY, route_of
 from outgrow.telemetry.steps import LOOP_KEY
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    # The last keeps alive what the others are found by.
+    _Known = tuple["RouteTotals", Sieve | None, ArrivalBook, object]
 
 ROUTES_MAX = 256
 OTHER_ROUTE = "(other)"
@@ -74,7 +77,8 @@ class CallCounter:
         self._keeper = keeper
         self.routes: dict[tuple[str, str], RouteTotals] = {}
         # By what identifies a route most cheaply. Holds the objects too, or their ids could recur.
-        self._known: dict[tuple[object, ...], tuple[RouteTotals, Sieve | None, object]] = {}
+        self._known: dict[tuple[object, ...], _Known] = {}
+        self._arrivals: dict[tuple[str, str], ArrivalBook] = {}
 
     def ended(
         self,
@@ -120,7 +124,22 @@ class CallCounter:
             totals.metered += 1
             totals.loop_ns += loop_ns
         if segment is not None and known[1] is not None:
+            known[2].came(segment.begun_ns)
             known[1].end(segment, segment.begun_ns + duration_ns, status, method)
+
+    def routes_now(self) -> list[RouteTotals]:
+        """The totals of all routes; from any thread."""
+        return list(self.routes.values())
+
+    def arrivals(self, *, is_last: bool) -> list[Arrivals]:
+        """How evenly the requests of each route came, up to some seconds ago; for one thread.
+
+        Only while traces are recorded.
+
+        Args:
+            is_last: Up to now, as nothing more comes.
+        """
+        return [book.close(is_last=is_last) for book in list(self._arrivals.values())]
 
     @property
     def calls(self) -> int:
@@ -134,7 +153,7 @@ class CallCounter:
         method: str,
         status: int,
         route: object,
-    ) -> tuple[RouteTotals, Sieve | None, object]:
+    ) -> _Known:
         """Find the totals of a route seen for the first time, and remember the way to them."""
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
@@ -143,7 +162,7 @@ class CallCounter:
         sieve = None
         if self._keeper is not None:
             sieve = self._keeper.sieve(f"{totals.method} {totals.route}")
-        known = (totals, sieve, kept)
+        known = (totals, sieve, self._arrivals_of(totals), kept)
         self._known[key] = known
         return known
 
@@ -154,6 +173,12 @@ class CallCounter:
                 method, route = "*", OTHER_ROUTE
             totals = self.routes.setdefault((method, route), RouteTotals(method, route))
         return totals
+
+    def _arrivals_of(self, totals: RouteTotals) -> ArrivalBook:
+        key = (totals.method, totals.route)
+        if key not in self._arrivals:
+            self._arrivals[key] = ArrivalBook(f"{totals.method} {totals.route}")
+        return self._arrivals[key]
 
 
 class CountedWebSockets:

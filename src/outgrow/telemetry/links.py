@@ -29,6 +29,8 @@ class LinkTotals(msgspec.Struct):
         hedges: Calls that were made in a second place, as the first was late or silent; counted,
             unlike all else, where they are made.
         hedges_won: Of these, how many the second place answered first.
+        metered: Calls whose steps on the event loop were timed, one of 16.
+        loop_ns: Sum of these steps, those of calls that they made in this process included.
     """
 
     caller: str
@@ -40,6 +42,8 @@ class LinkTotals(msgspec.Struct):
     buckets: list[int] = msgspec.field(default_factory=lambda: [0] * BUCKETS_MAX)
     hedges: int = 0
     hedges_won: int = 0
+    metered: int = 0
+    loop_ns: int = 0
 
 
 class LinkBook:

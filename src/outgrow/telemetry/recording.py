@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from outgrow.telemetry.joining import join_opentelemetry
 from outgrow.telemetry.logs import watch_logging
 from outgrow.telemetry.traces import recording
@@ -25,3 +27,7 @@ def start_recording(app: str, worker: str) -> None:
 def stop_recording() -> None:
     """Record nothing more; what was kept may still be fetched."""
     recording.is_on = False
+
+
+# A process that the app forks has no reporter, and would keep what nobody fetches.
+os.register_at_fork(after_in_child=stop_recording)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
+from outgrow.telemetry.arrivals import Arrivals
 from outgrow.telemetry.calls import RouteTotals
 from outgrow.telemetry.links import LinkTotals
 
@@ -146,24 +147,6 @@ class ProcessTotals(msgspec.Struct):
     connections: int = 0
 
 
-class Arrivals(msgspec.Struct):
-    """How evenly the requests of one route came, in parts of 100 ms.
-
-    Attributes:
-        operation: The route, `METHOD /template`, or the operation.
-        parts: How many have ended.
-        total: Arrivals in them.
-        squares: Sum of the squares of their counts.
-        neighbours: Sum of the products of each count and the one before.
-    """
-
-    operation: str
-    parts: int = 0
-    total: int = 0
-    squares: int = 0
-    neighbours: int = 0
-
-
 class SpanRecord(msgspec.Struct, array_like=True):
     """One piece of work within a trace, as it is kept.
 
@@ -250,6 +233,8 @@ class MetricPoint(msgspec.Struct, array_like=True):
         count: Values in a histogram.
         bounds: Of a histogram: upper bounds of its buckets but the last, which has none.
         buckets: Values in each.
+        least: Of the values of a histogram, where it is told.
+        most: Likewise.
     """
 
     name: str
@@ -264,9 +249,11 @@ class MetricPoint(msgspec.Struct, array_like=True):
     count: int = 0
     bounds: list[float] = []
     buckets: list[int] = []
+    least: float | None = None
+    most: float | None = None
 
 
-class Report(msgspec.Struct, omit_defaults=True):
+class Report(msgspec.Struct, omit_defaults=True, tag="report"):
     """What has changed in a worker since it last reported.
 
     Attributes:
@@ -298,7 +285,7 @@ class Report(msgspec.Struct, omit_defaults=True):
     lost: dict[str, int] = {}
 
 
-class Wanted(msgspec.Struct, frozen=True):
+class Wanted(msgspec.Struct, frozen=True, tag="wanted"):
     """What the observer says to a worker: send what you still have of these traces.
 
     Attributes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from time import perf_counter_ns
+from types import CoroutineType, coroutine
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+
+    from outgrow.telemetry.links import LinkTotals
 
 
 # In the scope of a request that was metered, once it has ended: nanoseconds.
@@ -33,10 +36,14 @@ class Steps:
         def metered_app(*arguments: Any) -> Awaitable[None]:
             if self._awaited is not None:
                 return app(*arguments)
-            self._awaited = app(*arguments).__await__()
-            return self
+            return self.of(app(*arguments))
 
         return metered_app
+
+    def of(self, work: Awaitable[Any]) -> Awaitable[Any]:
+        """The same work, metered when it is awaited."""
+        self._awaited = work.__await__()
+        return self
 
     @property
     def total_ns(self) -> int:
@@ -65,3 +72,36 @@ class Steps:
                 raise
             except BaseException as raised:
                 value, problem = None, raised
+
+
+@coroutine
+def metered(link: LinkTotals, work: Awaitable[Any]) -> Generator[Any, Any, Any]:
+    """Do the work of a call, and count in its link how long its steps took.
+
+    As `Steps`, in half the time: here nobody asks before it ends.
+    """
+    steps: Any = work
+    if not isinstance(work, CoroutineType):
+        steps = work.__await__()
+    spent_ns = 0
+    value: Any = None
+    problem: BaseException | None = None
+    try:
+        while True:
+            since_ns = perf_counter_ns()
+            try:
+                waits_for = steps.send(value) if problem is None else steps.throw(problem)
+            except StopIteration as ended:
+                return ended.value
+            finally:
+                spent_ns += perf_counter_ns() - since_ns
+            try:
+                value, problem = (yield waits_for), None
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as raised:
+                value, problem = None, raised
+    finally:
+        link.metered += 1
+        link.loop_ns += spent_ns

@@ -72,6 +72,7 @@ class Segment(msgspec.Struct, gc=False, eq=False):
         kept_for: Why it is kept; empty where it is not.
         error: Why the whole failed, if that is known; in one line.
         said: What was logged last in it: the id of an exception.
+        waits: For stations, as (since when, how long) in nanoseconds; None where it never did.
     """
 
     begun_ns: int
@@ -90,6 +91,7 @@ class Segment(msgspec.Struct, gc=False, eq=False):
     kept_for: str = ""
     error: str = ""
     said: int = 0
+    waits: list[tuple[int, int]] | None = None
 
     @property
     def trace_id(self) -> int:

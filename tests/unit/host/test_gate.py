@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
-from outgrow import DeadlineExceededError, call, deadline, operation, service
+from outgrow import (
+    DeadlineExceededError,
+    OverloadedError,
+    call,
+    deadline,
+    operation,
+    service,
+)
+from outgrow.host import Host, app_of
 from outgrow.host.gate import Gate
+from outgrow.telemetry import LinkTotals, StationTotals, station_book
 from outgrow.testing import running
+from tests.recorded import recorded
 
 
 def test_a_place_held_twice_goes_to_nobody_before_it_is_free() -> None:
@@ -65,3 +76,107 @@ def test_threads_that_were_left_behind_keep_the_next_in_line_out() -> None:
 
     asyncio.run(ask_often())
     assert counts == {"now": 0, "most": 1}
+
+
+async def lasts(seconds: float) -> None:
+    """Take so long, and compute nothing."""
+    await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=seconds)
+
+
+def test_a_gate_tells_how_it_was_used() -> None:
+    async def use() -> list[StationTotals]:
+        @service(concurrent_calls_max=1, queue_max=1)
+        class Counted:
+            @operation
+            async def work(self, seconds: float) -> None:
+                await lasts(seconds)
+
+        told: list[StationTotals] = []
+        async with running(Counted) as app:
+            client = app.client(Counted)
+            calls = [asyncio.create_task(client.work(0.03)) for _ in range(3)]
+            await asyncio.gather(*calls, return_exceptions=True)
+            assert [type(each.exception()) for each in calls].count(OverloadedError) == 1
+            told.append(counted())
+            hanging = asyncio.create_task(client.work(30))
+            for _ in range(2):
+                await lasts(0.05)
+                told.append(counted())
+            hanging.cancel()
+            await asyncio.wait([hanging])
+            told.append(counted())
+        return told
+
+    def counted() -> StationTotals:
+        (one,) = [each for each in station_book.all() if each.name.endswith("Counted")]
+        return one
+
+    with recorded():
+        calm, hung, still_hung, ended = asyncio.run(use())
+    assert (calm.kind, calm.capacity) == ("bulkhead", 1)
+    assert (calm.served, calm.rejected, calm.queue_max) == (2, 1, 1)
+    assert calm.hold_ns >= 60_000_000
+    assert 0 < calm.wait_ns < calm.hold_ns
+    assert calm.nested_wait_ns == 0, "the wait for its own place is not within it"
+    assert sum(calm.waits.values()) == 2
+    assert calm.hold_squared_s2 > 0
+    assert hung.hold_ns == calm.hold_ns
+    assert still_hung.busy_ns - hung.busy_ns >= 50_000_000, "a call that hangs holds its place"
+    assert ended.busy_ns >= still_hung.busy_ns
+
+
+def test_a_wait_further_in_is_no_work_of_those_around_it() -> None:
+    async def use() -> dict[str, StationTotals]:
+        @service(concurrent_calls_max=1)
+        class Narrow:
+            @operation
+            async def work(self) -> None:
+                await lasts(0.03)
+
+        @service
+        class Wide:
+            narrow: Narrow
+
+            @operation
+            async def ask(self) -> None:
+                await self.narrow.work()
+
+        async with running([Narrow, Wide]) as app:
+            wide = app.client(Wide)
+
+            async def outer() -> None:
+                await wide.ask()
+
+            await asyncio.gather(*(asyncio.create_task(outer()) for _ in range(3)))
+        return {each.name.rpartition(".")[2]: each for each in station_book.all()}
+
+    with recorded():
+        told = asyncio.run(use())
+    wide, narrow = told["Wide"], told["Narrow"]
+    assert narrow.wait_ns > narrow.hold_ns / 2, "30 ms and 60 ms"
+    assert narrow.nested_wait_ns == 0
+    assert wide.nested_wait_ns == narrow.wait_ns
+    assert wide.hold_ns > wide.nested_wait_ns + narrow.hold_ns / 2
+
+
+def test_one_call_of_sixteen_is_timed_on_the_loop() -> None:
+    async def use() -> LinkTotals:
+        @service
+        class Busy:
+            @operation
+            async def spin(self) -> None:
+                await asyncio.sleep(0)
+                end = time.perf_counter() + 0.001
+                while time.perf_counter() < end:
+                    pass
+
+        host = Host(app_of(Busy))
+        await host.start()
+        for _ in range(64):
+            await host.client(Busy).spin()
+        await host.stop()
+        return host.book.all()[0]
+
+    link = asyncio.run(use())
+    assert (link.calls, link.metered) == (64, 4)
+    assert 4_000_000 <= link.loop_ns <= link.duration_ns

@@ -30,6 +30,7 @@ class FakeSupervisor:
         self.listeners = troupe.listeners
         self.machine = Machine(cpus=2.0, memory_bytes=1000, is_container=True)
         self.started_at = time.time() - 5
+        self.page = "http://127.0.0.1:7788"
 
 
 def status(troupe: Troupe) -> dict[str, Any]:

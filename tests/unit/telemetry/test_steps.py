@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from outgrow.telemetry import Steps
+from outgrow.telemetry import LinkTotals, Steps
+from outgrow.telemetry import metered as metered_call
 
 App = Callable[..., Awaitable[Any]]
 
@@ -214,3 +215,43 @@ def test_only_the_first_call_is_metered() -> None:
         assert steps.total_ns == before
 
     asyncio.run(call_twice())
+
+
+class Waits:
+    """An awaitable that is no coroutine."""
+
+    def __await__(self) -> Any:
+        yield from asyncio.sleep(0).__await__()
+        return 7
+
+
+def test_a_metered_call_counts_in_its_link_and_changes_nothing() -> None:
+    link = LinkTotals("edge", "Busy.spin")
+
+    async def work() -> int:
+        spin(0.01)
+        await asyncio.wait({asyncio.get_running_loop().create_future()}, timeout=0.05)
+        spin(0.01)
+        return 3
+
+    async def fail() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("broken")
+
+    async def run() -> None:
+        assert await metered_call(link, work()) == 3
+        assert await metered_call(link, Waits()) == 7
+        with pytest.raises(ValueError, match="broken"):
+            await metered_call(link, fail())
+        hanging = asyncio.ensure_future(cancelled())
+        await asyncio.sleep(0)
+        hanging.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hanging
+
+    async def cancelled() -> None:
+        await metered_call(link, asyncio.Event().wait())
+
+    asyncio.run(run())
+    assert link.metered == 4
+    assert 20_000_000 <= link.loop_ns < 60_000_000

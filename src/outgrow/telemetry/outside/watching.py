@@ -8,9 +8,11 @@ from outgrow.telemetry.outside.http import watch_aiohttp, watch_httpx, watch_url
 from outgrow.telemetry.outside.importing import after_import
 from outgrow.telemetry.outside.noting import name_caller
 from outgrow.telemetry.outside.redis import watch_redis, watch_redis_async
+from outgrow.telemetry.outside.threads import watch_threads
 from outgrow.telemetry.sql.alchemy import watch_sqlalchemy
 from outgrow.telemetry.sql.drivers import watch_asyncpg, watch_psycopg
 from outgrow.telemetry.sql.orm import watch_django
+from outgrow.telemetry.sql.pools import watch_asyncpg_pools, watch_sqlalchemy_pools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,16 +30,27 @@ def _watch_aiosqlite(module: Any) -> None:
     watch_aiosqlite(module)
 
 
+def _watch_asyncpg(module: Any) -> None:
+    watch_asyncpg(module)
+    watch_asyncpg_pools(module)
+
+
+def _watch_sqlalchemy(module: Any) -> None:
+    watch_sqlalchemy(module)
+    watch_sqlalchemy_pools(module)
+
+
 _WATCHES: dict[str, Callable[[Any], None]] = {
     "aiohttp": watch_aiohttp,
     "aiosqlite": _watch_aiosqlite,
-    "asyncpg": watch_asyncpg,
+    "asyncpg": _watch_asyncpg,
+    "concurrent.futures.thread": watch_threads,
     "django.db.backends.signals": watch_django,
     "httpx": watch_httpx,
     "psycopg": watch_psycopg,
     "redis": watch_redis,
     "redis.asyncio.client": watch_redis_async,
-    "sqlalchemy": watch_sqlalchemy,
+    "sqlalchemy": _watch_sqlalchemy,
     "sqlite3": _watch_sqlite,
     "urllib3": watch_urllib3,
 }

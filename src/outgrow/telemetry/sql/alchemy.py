@@ -10,13 +10,11 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from outgrow.telemetry.sql.book import Database, statements
-from outgrow.telemetry.sql.databases import asyncpg_name, file_name, server_name
+from outgrow.telemetry.sql.databases import DATABASE, asyncpg_name, file_name, server_name
 from outgrow.telemetry.sql.owned import own
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-_DATABASE = "_outgrow_database"
 
 
 def watch_sqlalchemy(sqlalchemy: Any) -> None:
@@ -44,14 +42,14 @@ def _executing(name: str) -> Callable[..., bool]:
                 getattr(dialect, name)(cursor, text, *arguments)
         except BaseException as error:
             ended_ns, kind = monotonic_ns(), type(error).__name__
-            database = dialect.__dict__.get(_DATABASE) or _meet(context)
+            database = dialect.__dict__.get(DATABASE) or _meet(context)
             statements.ran(database, text, begun_ns, ended_ns, error=kind)
             raise
         ended_ns = monotonic_ns()
         rows = getattr(cursor, "rowcount", -1)
         if not isinstance(rows, int) or rows < 0:
             rows = len(getattr(cursor, "_rows", ()))  # what drivers of asyncio have read already
-        database = dialect.__dict__.get(_DATABASE) or _meet(context)
+        database = dialect.__dict__.get(DATABASE) or _meet(context)
         statements.ran(database, text, begun_ns, ended_ns, rows)
         return True
 
@@ -88,5 +86,5 @@ def _meet(context: Any) -> Database:
         host = url.host or (query_host if isinstance(query_host, str) else None)
         name = server_name(system, host, url.port, url.database)
     found = statements.database(name, system)
-    context.dialect.__dict__[_DATABASE] = found
+    context.dialect.__dict__[DATABASE] = found
     return found

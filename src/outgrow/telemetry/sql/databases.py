@@ -7,6 +7,7 @@ from typing import Any
 
 _PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
 _NAME_MAX = 200
+DATABASE = "_outgrow_database"  # what a dialect of SQLAlchemy is given as soon as it is known
 
 
 def server_name(system: str, host: str | None, port: int | str | None, database: str | None) -> str:

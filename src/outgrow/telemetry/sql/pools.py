@@ -5,135 +5,45 @@ A wait counts where all connections were in use when it began; else what took ti
 
 from __future__ import annotations
 
-import threading
+import weakref
 from functools import wraps
-from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from outgrow.telemetry.histogram import bucket_of
-from outgrow.telemetry.records import StationTotals
-from outgrow.telemetry.sql.databases import asyncpg_name
+from outgrow.telemetry.sql.databases import DATABASE, asyncpg_name
 from outgrow.telemetry.sql.owned import is_owned
+from outgrow.telemetry.stations import Station
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from outgrow.telemetry.records import StationTotals
+    from outgrow.telemetry.stations import Use
 
 POOLS_MAX = 64
 _OTHER = "(other)"
 
 
-def _none_waited() -> int:
-    return 0
-
-
-# How long what runs here has waited for other stations so far: the sum only grows.
-_waited_here: list[Callable[[], int]] = [_none_waited]
-
-
-def waits_here(told: Callable[[], int]) -> None:
-    """Have this say how long what runs here has waited for stations so far, in nanoseconds.
-
-    What it has grown by while a connection was held is the holder's nested wait.
-    """
-    _waited_here[:] = [told]
-
-
-class Held(msgspec.Struct, gc=False):
-    """A connection that is in use.
-
-    Attributes:
-        station: Of its pool.
-        since_ns: When it was taken, on the clock `time.monotonic_ns`.
-        waited_ns: What its holder had waited for other stations until then.
-    """
-
-    station: PoolStation
-    since_ns: int
-    waited_ns: int
-
-
-class PoolStation:
-    """The use of one pool, or of all that go to the same database.
-
-    Attributes:
-        totals: As they are reported.
-        waiting: How many wait now.
-    """
+class PoolStation(Station):
+    """The use of one pool, or of all that go to the same database."""
 
     def __init__(self, name: str) -> None:
-        self.totals = StationTotals(name, "pool", 0)
-        self.waiting = 0
-        self._lock = threading.Lock()
-        self._in_use = 0
-        self._changed_ns = monotonic_ns()
+        super().__init__(name, "pool", 0)
         self._pools: dict[int, int] = {}
 
-    def has(self, pool: int, capacity: int) -> None:
-        """Count a pool, by its id: several of a process add up, such as one for each engine."""
-        if self._pools.get(pool) != capacity:
-            with self._lock:
-                self._pools[pool] = capacity
-                self.totals.capacity = sum(self._pools.values())
+    def has(self, pool: int, capacity: int) -> bool:
+        """Count a pool, by its id: several of a process add up, such as one for each engine.
+
+        Returns:
+            Whether it was not known.
+        """
+        known = self._pools.get(pool)
+        if known != capacity:
+            self._pools[pool] = capacity
+            self.totals.capacity = sum(self._pools.values())
+        return known is None
 
     def lacks(self, pool: int) -> None:
         """Count a pool no more, as it is gone."""
-        with self._lock:
-            self._pools.pop(pool, None)
-            self.totals.capacity = sum(self._pools.values())
-
-    def wait(self) -> None:
-        """Note that one more waits."""
-        with self._lock:
-            self.waiting += 1
-            self.totals.queue_max = max(self.totals.queue_max, self.waiting)
-
-    def leave(self) -> None:
-        """Note that one waits no more, with a connection or without."""
-        with self._lock:
-            self.waiting -= 1
-
-    def reject(self) -> None:
-        """Note that one got no connection."""
-        with self._lock:
-            self.totals.rejected += 1
-
-    def take(self, wait_ns: int) -> Held:
-        """Note that a connection was taken after this wait."""
-        now_ns = monotonic_ns()
-        bucket = bucket_of(wait_ns)
-        totals = self.totals
-        with self._lock:
-            self._reckon(now_ns)
-            self._in_use += 1
-            totals.wait_ns += wait_ns
-            totals.waits[bucket] = totals.waits.get(bucket, 0) + 1
-        return Held(self, now_ns, _waited_here[0]())
-
-    def give_back(self, held: Held) -> None:
-        """Note that a connection is free again."""
-        now_ns = monotonic_ns()
-        hold_ns = now_ns - held.since_ns
-        nested_ns = max(0, min(hold_ns, _waited_here[0]() - held.waited_ns))
-        totals = self.totals
-        with self._lock:
-            self._reckon(now_ns)
-            self._in_use -= 1
-            totals.served += 1
-            totals.hold_ns += hold_ns
-            totals.hold_squared_s2 += (hold_ns / 1e9) ** 2
-            totals.nested_wait_ns += nested_ns
-
-    def told(self) -> StationTotals:
-        """A copy of its totals, as of now."""
-        with self._lock:
-            self._reckon(monotonic_ns())
-            return msgspec.structs.replace(self.totals, waits=dict(self.totals.waits))
-
-    def _reckon(self, now_ns: int) -> None:
-        self.totals.busy_ns += self._in_use * max(0, now_ns - self._changed_ns)
-        self._changed_ns = now_ns
+        self._pools.pop(pool, None)
+        self.totals.capacity = sum(self._pools.values())
 
 
 _stations: dict[str, PoolStation] = {}
@@ -158,39 +68,113 @@ def watch_asyncpg_pools(asyncpg: Any) -> None:
         asyncpg: The module, imported.
     """
     pool, holder = asyncpg.pool.Pool, asyncpg.pool.PoolConnectionHolder
+    make: Any = pool.__init__
     acquire: Any = pool._acquire
     release: Any = holder._release
-    held: dict[int, Held] = {}  # by the id of what holds the connection, which lives while it does
+    # By the ids of pools, which take neither attributes nor weak references.
+    known: dict[int, PoolStation] = {}
+    # By the id of what holds the connection, which lives while it does.
+    held: dict[int, tuple[PoolStation, Use]] = {}
+
+    @wraps(make)
+    def make_seen(self: Any, *args: Any, **kwargs: Any) -> None:
+        gone = known.pop(id(self), None)
+        if gone is not None:
+            gone.lacks(id(self))
+        make(self, *args, **kwargs)
 
     @wraps(acquire)
     async def acquire_seen(self: Any, seconds: Any) -> Any:
-        station = getattr(self, "_outgrow_station", None)
-        is_full, begun_ns = self._queue.empty(), monotonic_ns()
-        if station is not None and is_full:
-            station.wait()
+        station = known.get(id(self))
+        is_full = self._queue is not None and self._queue.empty()
+        visit = station.visit(waits=is_full) if station is not None else None
         try:
             proxy = await acquire(self, seconds)
         except BaseException:
-            if station is not None:
-                station.reject()
+            if visit is not None:
+                visit.end()
             raise
-        finally:
-            if station is not None and is_full:
-                station.leave()
-        wait_ns = monotonic_ns() - begun_ns if is_full else 0
-        if station is None and not is_owned(proxy._con):
-            station = self._outgrow_station = station_of(asyncpg_name(proxy._con))
-        if station is not None:
-            station.has(id(self), self._maxsize)
-            held[id(proxy._holder)] = station.take(wait_ns)
+        if station is not None and visit is not None:
+            held[id(proxy._holder)] = (station, visit.begin())
+        elif (found := _station_of_pool(self, proxy)) is not None:
+            known[id(self)] = found
+            held[id(proxy._holder)] = (found, found.take())
         return proxy
 
     @wraps(release)
     def release_seen(self: Any) -> Any:
         one = held.pop(id(self), None)
         if one is not None:
-            one.station.give_back(one)
+            one[0].give_back(one[1])
         return release(self)
 
+    pool.__init__ = make_seen
     pool._acquire = acquire_seen
     holder._release = release_seen
+
+
+def _station_of_pool(pool: Any, proxy: Any) -> PoolStation | None:
+    """The station of a pool of asyncpg by its first connection; None where others tell of it."""
+    try:
+        if is_owned(proxy._con):
+            return None
+        station = station_of(asyncpg_name(proxy._con))
+        station.has(id(pool), pool._maxsize)
+    except Exception:  # it is not as we know it; the app has its connection, and shall keep it
+        return None
+    return station
+
+
+def watch_sqlalchemy_pools(sqlalchemy: Any) -> None:
+    """See the pools of SQLAlchemy that have a limit, sync and async.
+
+    A pool is named by the database of its first statement, so its first use is not seen.
+
+    Args:
+        sqlalchemy: The module, imported.
+    """
+    cls = sqlalchemy.pool.QueuePool
+    get: Any = cls._do_get
+    give_back: Any = cls._do_return_conn
+    held: dict[int, tuple[PoolStation, Use]] = {}  # by the id of the pool's record, as above
+
+    @wraps(get)
+    def get_seen(self: Any) -> Any:
+        station, limit = _station_of_queue(self)
+        if station is None:
+            return get(self)
+        is_full = self.checkedout() >= limit
+        visit = station.visit(waits=is_full)
+        try:
+            record = get(self)
+        except BaseException:
+            visit.end()
+            raise
+        if id(record) not in held:
+            held[id(record)] = (station, visit.begin())
+        elif is_full:
+            station.leave()  # it has asked itself anew, and that was seen
+        return record
+
+    @wraps(give_back)
+    def give_back_seen(self: Any, record: Any) -> Any:
+        one = held.pop(id(record), None)
+        if one is not None:
+            one[0].give_back(one[1])
+        return give_back(self, record)
+
+    cls._do_get = get_seen
+    cls._do_return_conn = give_back_seen
+
+
+def _station_of_queue(pool: Any) -> tuple[PoolStation | None, int]:
+    """The station of a pool of SQLAlchemy, and its limit; None where there is no limit or name."""
+    most = pool._max_overflow
+    database = getattr(pool._dialect, "__dict__", {}).get(DATABASE) if most >= 0 else None
+    if database is None:
+        return None, 0
+    limit: int = pool._pool.maxsize + most
+    station = station_of(database.name)
+    if limit > 0 and station.has(id(pool), limit):
+        weakref.finalize(pool, station.lacks, id(pool))
+    return (station, limit) if limit > 0 else (None, 0)

@@ -1,0 +1,102 @@
+import { useAsked } from "../api";
+import { ago, bytes, clock, count, ms, percent, rate, seconds } from "../format";
+import { Empty, Panel, Share, Shown, signed, tone } from "../parts/panel";
+import { type Column, Table } from "../parts/table";
+import type { Gap, Placement, Station, Stations, Worker, Workers } from "../shapes";
+import { PlacementPanel } from "./placement";
+
+export function WorkersPage() {
+  const workers = useAsked<Workers>(() => "workers");
+  const stations = useAsked<Stations>(() => "stations", () => ({ limit: 100 }));
+  const placement = useAsked<Placement>(() => "placement");
+  return (
+    <>
+      <Panel title="Workers" flush>
+        <Shown asked={workers.value}>
+          {(found) =>
+            found.workers.length ? (
+              <>
+                <Table caption="Workers" columns={WORKERS} rows={found.workers} id={(row) => `${row.name} ${row.pid} ${row.began_at_ms}`} />
+                <Gaps gaps={found.gaps} />
+                <Dropped lost={found.lost} />
+              </>
+            ) : (
+              <Empty title="No worker has reported">Start the app with <code>outgrow run</code>; its workers report by themselves.</Empty>
+            )
+          }
+        </Shown>
+      </Panel>
+      <Shown asked={placement.value}>{(found) => <PlacementPanel placement={found} />}</Shown>
+      <Panel title="Stations" note="what has a limit, the busiest first" flush>
+        <Shown asked={stations.value}>
+          {(found) =>
+            found.stations.length ? (
+              <Table caption="Stations" columns={STATIONS} rows={found.stations} id={(row) => `${row.worker} ${row.name}`} first="Busy" rows_max={20} />
+            ) : (
+              <Empty title="Nothing used yet">Loops, pools, locks and bulkheads appear with the first request.</Empty>
+            )
+          }
+        </Shown>
+      </Panel>
+    </>
+  );
+}
+
+/** Where what a worker did is not known; where it told later in sums, only for who asks. */
+function Gaps(props: { gaps: Gap[] }) {
+  const counted = props.gaps.filter((gap) => gap.is_counted);
+  const unknown = props.gaps.filter((gap) => !gap.is_counted);
+  const when = (gap: Gap) => `${gap.worker} told nothing from ${clock(gap.from_ms)} to ${clock(gap.to_ms)}`;
+  return (
+    <>
+      {unknown.slice(-GAPS_MAX).map((gap) => (
+        <p class="more is-warn" key={gap.worker + gap.from_ms}>▲ {when(gap)}: it vanished without a last word, and what it did then is not known.</p>
+      ))}
+      {unknown.length > GAPS_MAX ? <p class="more note">{unknown.length - GAPS_MAX} earlier ones are not shown.</p> : null}
+      {counted.length ? (
+        <details class="more">
+          <summary>{counted.length === 1 ? "One gap" : `${counted.length} gaps`} in what was told, all counted</summary>
+          {counted.slice(-GAPS_MAX).map((gap) => <p class="note" key={gap.worker + gap.from_ms}>{when(gap)}; what it did meanwhile is counted at the end.</p>)}
+        </details>
+      ) : null}
+    </>
+  );
+}
+
+/** What was more than could be kept; the sums are exact all the same. */
+function Dropped(props: { lost: Record<string, number> }) {
+  const kinds = Object.entries(props.lost).filter(([, number]) => number > 0);
+  if (kinds.length === 0) return null;
+  return <p class="more is-warn">▲ Not kept in this period, as there were too many: {kinds.map(([kind, number]) => `${count(number)} ${kind}`).join(", ")}. Calls are counted all the same.</p>;
+}
+
+const GAPS_MAX = 8;
+
+const STATES = { reporting: "", gone: "idle", lost: "bad" };
+
+const WORKERS: Column<Worker>[] = [
+  { name: "Worker", by: (row) => row.name, cell: (row) => <>{row.name}<span class="under">{row.machine} · {row.pid}</span></> },
+  { name: "State", by: (row) => row.state, cell: (row) => <><span class={`state ${STATES[row.state]}`}>{row.state}</span><span class="under">{row.state === "reporting" ? `up ${seconds((Date.now() - row.began_at_ms) / 1000)}` : ago(row.seen_at_ms, Date.now())}</span></> },
+  { name: "Busy", n: true, by: (row) => row.busy_percent, cell: (row) => <Share percent={row.busy_percent} text={signed(tone(row.busy_percent, 60, 80), percent(row.busy_percent))} kind={tone(row.busy_percent, 60, 80)} /> },
+  { name: "CPU", n: true, by: (row) => row.cpu_percent, cell: (row) => percent(row.cpu_percent) },
+  { name: "Loop lag p99", title: "How late the event loop turned", n: true, by: (row) => row.loop_lag_p99_ms, cell: (row) => signed(tone(row.loop_lag_p99_ms, 50, 200), ms(row.loop_lag_p99_ms)) },
+  { name: "GIL wait p99", title: "How long a thread waited for the interpreter", n: true, by: (row) => row.gil_wait_p99_ms, cell: (row) => signed(tone(row.gil_wait_p99_ms, 10, 50), ms(row.gil_wait_p99_ms)) },
+  { name: "Core wait", title: "Share of time in which a thread was ready and no core was free, summed over its threads: above 100 % several waited", n: true, by: (row) => row.run_queue_percent, cell: (row) => percent(row.run_queue_percent) },
+  { name: "GC", n: true, by: (row) => row.gc_percent, cell: (row) => percent(row.gc_percent) },
+  { name: "Memory", n: true, by: (row) => row.memory_bytes, cell: (row) => bytes(row.memory_bytes) },
+  { name: "Threads", n: true, by: (row) => row.threads, cell: (row) => count(row.threads) },
+  { name: "Under way", n: true, by: (row) => row.in_flight, cell: (row) => count(row.in_flight) },
+  { name: "Version", by: (row) => row.version, cell: (row) => <>{row.version}{row.commit ? <span class="under mono">{row.commit.slice(0, 8)}</span> : null}</> },
+];
+
+const STATIONS: Column<Station>[] = [
+  { name: "Station", by: (row) => row.name, cell: (row) => <>{row.name}{row.name.startsWith(row.kind) ? null : <span class="note"> {row.kind}</span>}</> },
+  { name: "Worker", by: (row) => row.worker, cell: (row) => row.worker },
+  { name: "Busy", n: true, by: (row) => row.busy_percent, cell: (row) => <Share percent={row.busy_percent} text={signed(tone(row.busy_percent, 60, 80), percent(row.busy_percent))} kind={tone(row.busy_percent, 60, 80)} /> },
+  { name: "Of", title: "How many can be served at once", n: true, by: (row) => row.capacity, cell: (row) => count(row.capacity) },
+  { name: "Uses", n: true, by: (row) => row.served_per_second, cell: (row) => `${rate(row.served_per_second)}/s` },
+  { name: "Held for", title: "Mean", n: true, by: (row) => row.hold_ms, cell: (row) => ms(row.hold_ms) },
+  { name: "Wait p95", n: true, by: (row) => row.wait_p95_ms, cell: (row) => ms(row.wait_p95_ms) },
+  { name: "Longest line", title: "The most that ever waited at once", n: true, by: (row) => row.queue_max, cell: (row) => count(row.queue_max) },
+  { name: "Turned away", n: true, by: (row) => row.rejected, cell: (row) => (row.rejected ? <span class="is-bad">■ {count(row.rejected)}</span> : "0") },
+];

@@ -1,0 +1,387 @@
+// What the API answers; written by `make page` from src/outgrow/dashboard/shapes.
+
+export interface Audit {
+  entries: Entry[];
+}
+
+export interface Between {
+  best: number;
+  low: number;
+  high: number;
+}
+
+export interface Burn {
+  window: string;
+  limit: number;
+  long_rate: number | null;
+  short_rate: number | null;
+  is_burning: boolean;
+}
+
+export interface DatabaseUse {
+  name: string;
+  services: string[];
+  calls: number;
+  total_ms: number;
+  tables: TableUse[];
+}
+
+export interface Databases {
+  databases: DatabaseUse[];
+}
+
+export interface Entry {
+  at_ms: number;
+  who: string;
+  text: string;
+}
+
+export interface ExceptionGroup {
+  fingerprint: string;
+  exception: string;
+  text: string;
+  count: number;
+  first_at_ms: number;
+  last_at_ms: number;
+  services: string[];
+  traceback: string;
+  trace_id: string;
+}
+
+export interface Exceptions {
+  exceptions: ExceptionGroup[];
+}
+
+export interface Exemplar {
+  trace_id: string;
+  at_ms: number;
+  duration_ms: number;
+  is_error: boolean;
+  kept_for: string;
+}
+
+export interface Foreseen {
+  sentence: string;
+  times: number;
+  refusal: Problem | null;
+  from_ms: number | null;
+  to_ms: number | null;
+  windows: number;
+  now_per_second: number | null;
+  headroom: Between | null;
+  saturation_per_second: Between | null;
+  knee_by_doubling_per_second: Between | null;
+  knee_by_objective_per_second: Between | null;
+  objective: string | null;
+  first: string[];
+  ladder: LimitAhead[];
+  unmeasured_percent: number | null;
+}
+
+export interface Gap {
+  worker: string;
+  from_ms: number;
+  to_ms: number;
+  is_counted: boolean;
+}
+
+export interface Group {
+  name: string;
+  runs: string[];
+  replicas_min: number;
+  replicas_max: number;
+  ready: number;
+  busy_percent: number;
+}
+
+export interface Heatmap {
+  name: string;
+  step_seconds: number;
+  times_ms: number[];
+  edges_ms: number[];
+  counts: number[][];
+  exemplars: Exemplar[];
+  marks: Mark[];
+}
+
+export interface LimitAhead {
+  station: string;
+  kind: string;
+  calls_per_second: Between;
+  headroom: Between;
+  first_percent: number;
+  binds: boolean;
+}
+
+export interface Link {
+  caller: string;
+  callee: string;
+  requests_per_second: number;
+  error_percent: number | null;
+  p95_ms: number | null;
+}
+
+export interface LogLine {
+  at_ms: number;
+  severity: number;
+  text: string;
+  logger: string;
+  service: string;
+  worker: string;
+  trace_id: string;
+  span_id: string;
+  exception: string;
+  traceback: string;
+  attributes: Record<string, string | number | boolean>;
+}
+
+export interface Logs {
+  lines: LogLine[];
+  before_ms: number | null;
+}
+
+export interface Mark {
+  at_ms: number;
+  kind: string;
+  text: string;
+}
+
+export interface Marks {
+  marks: Mark[];
+}
+
+export interface Node {
+  name: string;
+  kind: "edge" | "service" | "database" | "outside";
+  requests_per_second: number;
+  error_percent: number | null;
+  p95_ms: number | null;
+  busy_percent: number | null;
+  workers: string[];
+}
+
+export interface Now {
+  at_ms: number;
+  app: string;
+  window_seconds: number;
+  requests_per_second: number;
+  workers_count: number;
+  error_percent: number | null;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p99_ms: number | null;
+  busy_percent: number | null;
+  in_flight: number;
+  nodes: Node[];
+  links: Link[];
+  sentence: string | null;
+}
+
+export interface Objective {
+  operation: string;
+  kind: "latency" | "errors";
+  text: string;
+  goal_percent: number;
+  calls: number;
+  days: number;
+  good_percent: number | null;
+  budget_left_percent: number | null;
+  burns: Burn[];
+}
+
+export interface Objectives {
+  objectives: Objective[];
+}
+
+export interface Operation {
+  name: string;
+  service: string;
+  kind: "route" | "operation";
+  calls: number;
+  errors: number;
+  requests_per_second: number;
+  error_percent: number | null;
+  p50_ms: number | null;
+  p95_ms: number | null;
+  p99_ms: number | null;
+  impact_percent: number;
+  cpu_ms_per_call: number | null;
+}
+
+export interface Operations {
+  operations: Operation[];
+  marks: Mark[];
+}
+
+export interface Outcome {
+  is_done: boolean;
+  steps: string[];
+  problem: Problem | null;
+}
+
+export interface Placement {
+  state: string;
+  may_change: boolean;
+  version: number;
+  groups: Group[];
+  restarts: number;
+}
+
+export interface Problem {
+  text: string;
+  hint: string;
+}
+
+export interface Series {
+  name: string;
+  step_seconds: number;
+  times_ms: number[];
+  requests_per_second: (number | null)[];
+  errors_per_second: (number | null)[];
+  p50_ms: (number | null)[];
+  p95_ms: (number | null)[];
+  p99_ms: (number | null)[];
+  marks: Mark[];
+}
+
+export interface SignMissing {
+  sign: string;
+  needs: string;
+}
+
+export interface SignSeen {
+  sign: string;
+  subject: string;
+  severity: string;
+  text: string;
+  value: number;
+  threshold: number;
+  gain: number | null;
+  share_percent: number | null;
+}
+
+export interface Signs {
+  signs: SignSeen[];
+  missing: SignMissing[];
+}
+
+export interface Span {
+  span_id: string;
+  parent_id: string;
+  name: string;
+  kind: number;
+  service: string;
+  worker: string;
+  offset_ms: number;
+  duration_ms: number;
+  depth: number;
+  is_error: boolean;
+  message: string;
+  kept_for: string;
+  attributes: Record<string, string | number | boolean>;
+  events: SpanEvent[];
+  critical: [number, number][];
+}
+
+export interface SpanEvent {
+  offset_ms: number;
+  name: string;
+  attributes: Record<string, string | number | boolean>;
+}
+
+export interface Statement {
+  database: string;
+  fingerprint: string;
+  text: string;
+  callers: string[];
+  reads: string[];
+  writes: string[];
+  calls: number;
+  errors: number;
+  rows: number;
+  total_ms: number;
+  share_percent: number;
+  mean_ms: number | null;
+  p95_ms: number | null;
+  calls_per_request_p95: number | null;
+}
+
+export interface Statements {
+  statements: Statement[];
+}
+
+export interface Station {
+  worker: string;
+  name: string;
+  kind: string;
+  capacity: number;
+  busy_percent: number;
+  served_per_second: number;
+  rejected: number;
+  hold_ms: number | null;
+  wait_p95_ms: number | null;
+  queue_max: number;
+}
+
+export interface Stations {
+  stations: Station[];
+}
+
+export interface TableUse {
+  table: string;
+  readers: string[];
+  writers: string[];
+  calls: number;
+  total_ms: number;
+}
+
+export interface Trace {
+  trace_id: string;
+  at_ms: number;
+  duration_ms: number;
+  spans: Span[];
+  logs: LogLine[];
+}
+
+export interface TraceRow {
+  trace_id: string;
+  at_ms: number;
+  name: string;
+  duration_ms: number;
+  spans_count: number;
+  errors_count: number;
+  services: string[];
+  kept_for: string;
+}
+
+export interface Traces {
+  traces: TraceRow[];
+  before_ms: number | null;
+}
+
+export interface Worker {
+  name: string;
+  group: string;
+  state: "reporting" | "gone" | "lost";
+  version: number;
+  machine: string;
+  pid: number;
+  began_at_ms: number;
+  seen_at_ms: number;
+  commit: string;
+  busy_percent: number | null;
+  cpu_percent: number | null;
+  loop_lag_p99_ms: number | null;
+  gil_wait_p99_ms: number | null;
+  run_queue_percent: number | null;
+  gc_percent: number | null;
+  memory_bytes: number;
+  threads: number;
+  in_flight: number;
+}
+
+export interface Workers {
+  workers: Worker[];
+  gaps: Gap[];
+  lost: Record<string, number>;
+}

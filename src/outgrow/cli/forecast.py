@@ -1,0 +1,83 @@
+"""`outgrow forecast`: what breaks first, and at how much traffic."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from outgrow.cli.show import EXIT_FAILED, out, out_json, table, talk
+from outgrow.placement import ApiClient
+
+ANSWER_SECONDS = 60.0
+_NUMBERS = {"requests/s", "low", "high", "times now", "first"}
+
+
+def forecast(
+    times: Annotated[float, typer.Argument(min=0.1, help="At so many times the traffic of now.")],
+    folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Measured since then, such as -30m or -2h.")
+    ] = "-1h",
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Foresee which limit binds first as traffic grows, and how sure that is.
+
+    It rests on what the observer has measured: what each call took of each loop, pool, lock and
+    core, in windows of 10 s. Each number has an interval that holds 90 of 100 draws. Exit code 1
+    says that a limit binds below the traffic that was asked about, or that there is no forecast.
+    """
+    query = urlencode({"times": times, "from": since})
+    told = ApiClient(folder, seconds=ANSWER_SECONDS).get(f"forecast?{query}")
+    if json:
+        out_json(told)
+    else:
+        _print(told)
+    if told["refusal"] or any(rung["binds"] for rung in told["ladder"]):
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _print(told: dict[str, Any]) -> None:
+    out(told["sentence"])
+    if told["refusal"]:
+        talk(f"hint: {told['refusal']['hint']}")
+        return
+    times = told["times"]
+    binding = [rung for rung in told["ladder"] if rung["binds"]]
+    out()
+    if binding:
+        out(f"At {times:g} times the traffic of now, in the order in which they bind:")
+    else:
+        out(f"At {times:g} times the traffic of now nothing binds. The nearest limits:")
+    out()
+    rows = [_row(rung) for rung in (binding or told["ladder"][:3])]
+    for line in table(rows, _NUMBERS):
+        out(line)
+    out()
+    knee = told["knee_by_objective_per_second"]
+    if knee:
+        out(f"Objective: {told['objective']}, kept up to {_shown(knee)} requests/s")
+    out(f"The mean time doubles at {_shown(told['knee_by_doubling_per_second'])} requests/s")
+    talk(
+        f"from {told['windows']} windows of 10 s at {told['now_per_second']:.1f} requests/s; "
+        f"{told['unmeasured_percent']:.0f} % of the time of calls passes where nothing is measured"
+    )
+    talk("look for the causes: outgrow signs")
+
+
+def _row(rung: dict[str, Any]) -> dict[str, str]:
+    bears, headroom = rung["calls_per_second"], rung["headroom"]
+    return {
+        "limit": rung["station"],
+        "kind": rung["kind"],
+        "requests/s": f"{bears['best']:,.0f}",
+        "low": f"{bears['low']:,.0f}",
+        "high": f"{bears['high']:,.0f}",
+        "times now": f"{headroom['best']:.1f}",
+        "first": f"{rung['first_percent']:.0f} %",
+    }
+
+
+def _shown(one: dict[str, float]) -> str:
+    return f"{one['best']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"

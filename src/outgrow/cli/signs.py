@@ -1,0 +1,47 @@
+"""`outgrow signs`: measured warnings, and what their removal would bring."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import urlencode
+
+import typer
+
+from outgrow.cli.show import EXIT_FAILED, out, out_json, talk
+from outgrow.placement import ApiClient
+
+ANSWER_SECONDS = 60.0
+
+
+def signs(
+    folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Measured since then, such as -30m or -2h.")
+    ] = "-1h",
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Also say which could not be looked for.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Look for the signs of limits that come nearer, those with the largest gain first.
+
+    Exit code 1 says that there are some.
+    """
+    query = urlencode({"from": since})
+    told = ApiClient(folder, seconds=ANSWER_SECONDS).get(f"signs?{query}")
+    if json:
+        out_json(told)
+    else:
+        for one in told["signs"]:
+            gain = f", its removal: {one['gain']:.1f} times the limit" if one["gain"] else ""
+            out(f"{'!!' if one['severity'] == 'severe' else '! '} {one['sign']}  {one['subject']}")
+            out(f"   {one['text']}{gain}")
+        if missing:
+            out()
+            for one in told["missing"]:
+                out(f"-  {one['sign']}: not looked for, it takes {one['needs']}")
+        counts = f"{len(told['signs'])} signs; {len(told['missing'])} could not be looked for"
+        talk(counts if missing else f"{counts} (--missing)")
+        talk("what breaks first: outgrow forecast 10")
+    if told["signs"]:
+        raise typer.Exit(EXIT_FAILED)

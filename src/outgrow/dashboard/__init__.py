@@ -1,0 +1,45 @@
+"""What people and programs see of an app: the JSON API and the page that shows all of it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from outgrow.dashboard.access import Access, access_from, check_address
+    from outgrow.dashboard.app import page_app
+    from outgrow.dashboard.grafana import alert_rules, grafana_dashboard
+    from outgrow.dashboard.objectives import Promise, promises_in
+    from outgrow.dashboard.observer import Observer
+    from outgrow.dashboard.posts import stand_alone
+
+_HOMES = {
+    "Access": "access",
+    "Observer": "observer",
+    "Promise": "objectives",
+    "access_from": "access",
+    "alert_rules": "grafana",
+    "check_address": "access",
+    "grafana_dashboard": "grafana",
+    "page_app": "app",
+    "promises_in": "objectives",
+    "stand_alone": "posts",
+}
+
+__all__ = [
+    "Access",
+    "Observer",
+    "Promise",
+    "access_from",
+    "alert_rules",
+    "check_address",
+    "grafana_dashboard",
+    "page_app",
+    "promises_in",
+    "stand_alone",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Each is imported when it is asked for: most of it needs what `outgrow[watch]` brings."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'outgrow.dashboard' has no attribute {name!r}")
+    return getattr(import_module(f"outgrow.dashboard.{_HOMES[name]}"), name)

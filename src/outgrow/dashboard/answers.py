@@ -1,0 +1,259 @@
+"""Answers everything that the API can be asked, from a source of telemetry and a supervisor."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from outgrow.dashboard import calls, kept, objectives, shapes
+from outgrow.dashboard.asking import AskingError
+from outgrow.dashboard.placing import in_words
+from outgrow.telemetry import lower_edge_ns, quantile_ms
+
+if TYPE_CHECKING:
+    from outgrow.dashboard.asking import Asked
+    from outgrow.dashboard.foresight import Foresight
+    from outgrow.dashboard.objectives import Promise
+    from outgrow.dashboard.placing import Supervision
+    from outgrow.dashboard.source import Source, StationSum, WorkerSum
+    from outgrow.placement import Wish
+
+RUNS_SECONDS = 5
+_MINUTE_NS = 60 * 10**9
+_HOUR_NS = 60 * _MINUTE_NS
+_FINE_NS = 6 * _HOUR_NS
+_WHOLE_NS = int(objectives.DAYS * 24) * _HOUR_NS
+_AUDIT = "audit"
+
+
+class Answers:
+    """What is known of one app.
+
+    Args:
+        source: Telemetry.
+        app: Its name.
+        supervision: Who runs where; None where no supervisor is near.
+        promises: Objectives.
+        foresight: Foresees limits; None where nothing can.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        app: str,
+        supervision: Supervision | None = None,
+        promises: tuple[Promise, ...] = (),
+        foresight: Foresight | None = None,
+    ) -> None:
+        self._source = source
+        self._app = app
+        self._supervision = supervision
+        self._promises = promises
+        self._foresight = foresight
+        self._runs: dict[str, list[str]] = {}
+        self._runs_at_ns = 0
+
+    def now(self, asked: Asked) -> shapes.Now:
+        """How the app fares now."""
+        sentence = self._foresight.sentence(asked.now_ns) if self._foresight else None
+        if self._supervision and asked.now_ns - self._runs_at_ns > RUNS_SECONDS * 10**9:
+            self._runs_at_ns = asked.now_ns
+            placement = self._supervision.placement(may_change=False)
+            self._runs = {group.name: group.runs for group in placement.groups}
+        return calls.now(self._source, asked, self._app, self._runs, sentence)
+
+    def operations(self, asked: Asked) -> shapes.Operations:
+        """Routes and operations of a period."""
+        return calls.operations(self._source, asked)
+
+    def series(self, asked: Asked) -> shapes.Series:
+        """An operation, or all routes, over time."""
+        return calls.series(self._source, asked)
+
+    def heatmap(self, asked: Asked) -> shapes.Heatmap:
+        """How often an operation took how long."""
+        return calls.heatmap(self._source, asked)
+
+    def traces(self, asked: Asked) -> shapes.Traces:
+        """Kept traces."""
+        return kept.traces(self._source, asked)
+
+    def trace(self, asked: Asked) -> shapes.Trace:
+        """One trace."""
+        return kept.trace(self._source, asked)
+
+    def logs(self, asked: Asked) -> shapes.Logs:
+        """Lines of the log."""
+        return kept.logs(self._source, asked)
+
+    def exceptions(self, asked: Asked) -> shapes.Exceptions:
+        """Faults, grouped."""
+        return kept.exceptions(self._source, asked)
+
+    def statements(self, asked: Asked) -> shapes.Statements:
+        """SQL statements."""
+        return kept.statements(self._source, asked)
+
+    def databases(self, asked: Asked) -> shapes.Databases:
+        """Tables and their users."""
+        return kept.databases(self._source, asked)
+
+    def stations(self, asked: Asked) -> shapes.Stations:
+        """What has a limit, the busiest first."""
+        found = [_station(one) for one in self._source.stations(asked.from_ns, asked.to_ns)]
+        found.sort(key=lambda one: (-one.busy_percent, one.worker, one.name))
+        return shapes.Stations(stations=found[: asked.whole("limit")])
+
+    def workers(self, asked: Asked) -> shapes.Workers:
+        """Processes of the app, those that report first."""
+        found = [_worker(one) for one in self._source.workers(asked.from_ns, asked.to_ns)]
+        found.sort(key=lambda one: (one.state != "reporting", one.name, -one.began_at_ms))
+        gaps = self._source.gaps(asked.from_ns, asked.to_ns)
+        return shapes.Workers(
+            workers=found,
+            gaps=[
+                shapes.Gap(
+                    worker=one.worker,
+                    from_ms=one.from_ns / 1e6,
+                    to_ms=one.to_ns / 1e6,
+                    is_counted=one.is_counted,
+                )
+                for one in gaps
+            ],
+            lost=dict(self._source.lost(asked.from_ns, asked.to_ns)),
+        )
+
+    def marks(self, asked: Asked) -> shapes.Marks:
+        """Deploys and changes."""
+        return shapes.Marks(marks=calls.marks_in(self._source, asked))
+
+    def objectives(self, asked: Asked) -> shapes.Objectives:
+        """What was promised. Moments are this one, whatever period is asked for."""
+        now_ns, began_ns = asked.now_ns, self._source.began_ns()
+        read: dict[str, _Past] = {}
+        found: list[shapes.Objective] = []
+        for one in self._promises:
+            past = read.get(one.operation)
+            if past is None:
+                past = read[one.operation] = _Past(self._source, one.operation, now_ns)
+            count = partial(past.count, one.latency_ms)
+            found.append(objectives.kept(one, count, now_ns, began_ns))
+        return shapes.Objectives(objectives=found)
+
+    def forecast(self, asked: Asked) -> shapes.Foreseen:
+        """Which limit binds first, and at how much traffic."""
+        if self._foresight is None:
+            raise AskingError("nothing is foreseen here", "Ask an observer of a running app")
+        return self._foresight.foreseen(asked.from_ns, asked.to_ns, asked.number("times"))
+
+    def signs(self, asked: Asked) -> shapes.Signs:
+        """Warning signs."""
+        if self._foresight is None:
+            raise AskingError("nothing is foreseen here", "Ask an observer of a running app")
+        return self._foresight.signs(asked.from_ns, asked.to_ns, asked.whole("limit"))
+
+    def audit(self, asked: Asked) -> shapes.Audit:
+        """Who changed what, newest first."""
+        found = self._source.marks(asked.from_ns, asked.to_ns)
+        changes = [one for one in found if one.kind == _AUDIT][::-1]
+        entries: list[shapes.Entry] = []
+        for one in changes[: asked.whole("limit")]:
+            who, _, text = one.text.partition(": ")
+            entries.append(shapes.Entry(at_ms=one.at_ns / 1e6, who=who, text=text))
+        return shapes.Audit(entries=entries)
+
+    def placement(self, asked: Asked) -> shapes.Placement:
+        """Who runs where."""
+        if self._supervision is None:
+            return shapes.Placement(state="none", may_change=False)
+        return self._supervision.placement(may_change=asked.may_change)
+
+    def change(self, asked: Asked) -> shapes.Outcome:
+        """Have the supervisor carry a change out, and write down who asked for it."""
+        wish: Wish = asked.body
+        if self._supervision is None:
+            problem = shapes.Problem(
+                text="no supervisor is near this observer", hint="Use `outgrow apply` there"
+            )
+            return shapes.Outcome(is_done=False, steps=[], problem=problem)
+        outcome = self._supervision.change(wish)
+        if not wish.is_only_shown:
+            end = "done" if outcome.problem is None else f"refused, {outcome.problem.text}"
+            self._source.mark(asked.now_ns, _AUDIT, f"{asked.who}: {in_words(wish)}: {end}")
+        return outcome
+
+
+class _Past:
+    """What became of an operation's calls, read once for all windows that end now.
+
+    Windows begin at a whole minute, or a whole hour for those of days.
+    """
+
+    def __init__(self, source: Source, operation: str, now_ns: int) -> None:
+        self._fine_from_ns = now_ns - _FINE_NS
+        self._fine = source.steps(operation, self._fine_from_ns, now_ns, _MINUTE_NS)
+        self._whole = source.steps(operation, now_ns - _WHOLE_NS, now_ns, _HOUR_NS)
+
+    def count(self, latency_ms: float | None, from_ns: int, _now_ns: int) -> objectives.Count:
+        """The calls since a moment, and those that were good."""
+        is_fine = from_ns >= self._fine_from_ns
+        steps, step_ns = (self._fine, _MINUTE_NS) if is_fine else (self._whole, _HOUR_NS)
+        those = [one for one in steps if one.at_ns > from_ns - step_ns]
+        whole = sum(one.calls for one in those)
+        if latency_ms is None:
+            return objectives.Count(whole, whole - sum(one.errors for one in those))
+        buckets = [item for one in those for item in one.buckets.items()]
+        good = sum(number * _share(bucket, latency_ms) for bucket, number in buckets)
+        return objectives.Count(whole, min(whole, round(good)))
+
+
+def _share(bucket: int, latency_ms: float) -> float:
+    """Share of a bucket that lies below a latency, if its calls are spread evenly."""
+    lower, upper = lower_edge_ns(bucket), lower_edge_ns(bucket + 1)
+    return min(1.0, max(0.0, (latency_ms * 1e6 - lower) / (upper - lower)))
+
+
+def _station(one: StationSum) -> shapes.Station:
+    used = one.used
+    capacity = max(1, used.capacity)
+    return shapes.Station(
+        worker=one.worker,
+        name=used.name,
+        kind=used.kind,
+        capacity=used.capacity,
+        busy_percent=100 * used.busy_ns / 1e9 / one.seconds / capacity if one.seconds else 0.0,
+        served_per_second=used.served / one.seconds if one.seconds else 0.0,
+        rejected=used.rejected,
+        hold_ms=used.hold_ns / used.served / 1e6 if used.served and used.hold_ns else None,
+        wait_p95_ms=quantile_ms(used.waits, 0.95),
+        queue_max=used.queue_max,
+    )
+
+
+def _worker(one: WorkerSum) -> shapes.Worker:
+    used = one.used
+
+    def percent(duration_ns: int) -> float | None:
+        return duration_ns / 1e7 / one.seconds if one.seconds else None
+
+    return shapes.Worker(
+        name=one.name,
+        group=one.group,
+        state=one.state,
+        version=one.version,
+        machine=one.machine,
+        pid=one.pid,
+        began_at_ms=one.began_ns / 1e6,
+        seen_at_ms=one.seen_ns / 1e6,
+        commit=one.commit,
+        busy_percent=used.busy_percent if one.state == "reporting" else None,
+        cpu_percent=percent(used.user_ns + used.system_ns),
+        loop_lag_p99_ms=quantile_ms(used.loop_lags, 0.99),
+        gil_wait_p99_ms=quantile_ms(used.gil_waits, 0.99),
+        run_queue_percent=percent(used.run_queue_ns),
+        gc_percent=percent(used.gc_ns),
+        memory_bytes=used.memory_bytes,
+        threads=used.threads,
+        in_flight=used.in_flight,
+    )

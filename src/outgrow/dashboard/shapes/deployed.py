@@ -1,0 +1,153 @@
+"""Who runs what and where, what was promised, and who changed it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from outgrow.dashboard.shapes.shape import Problem
+
+
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
+    """A process of the app.
+
+    Attributes:
+        state: `reporting`, `gone`, or `lost` where it vanished without a last word.
+        version: Of the app, as the supervisor counts them.
+        commit: That it runs, where it is known.
+    """
+
+    name: str
+    group: str
+    state: Literal["reporting", "gone", "lost"]
+    version: int
+    machine: str
+    pid: int
+    began_at_ms: float
+    seen_at_ms: float
+    commit: str = ""
+    busy_percent: float | None = None
+    cpu_percent: float | None = None
+    loop_lag_p99_ms: float | None = None
+    gil_wait_p99_ms: float | None = None
+    run_queue_percent: float | None = None
+    gc_percent: float | None = None
+    memory_bytes: int = 0
+    threads: int = 0
+    in_flight: int = 0
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A time of which a worker did not tell.
+
+    Attributes:
+        is_counted: It told later, in sums: what happened meanwhile is counted where the gap ends.
+    """
+
+    worker: str
+    from_ms: float
+    to_ms: float
+    is_counted: bool = False
+
+
+class Workers(msgspec.Struct, frozen=True, kw_only=True):
+    """The workers of a period, and where what they did is not known."""
+
+    workers: list[Worker]
+    gaps: list[Gap] = []
+    lost: dict[str, int] = {}
+
+
+class Burn(msgspec.Struct, frozen=True, kw_only=True):
+    """How fast the budget of an objective is used; 1 uses it up exactly at the period's end.
+
+    Attributes:
+        window: The long and the short window, such as `1h / 5m`.
+        limit: At or above it in both windows, it is burning.
+    """
+
+    window: str
+    limit: float
+    long_rate: float | None
+    short_rate: float | None
+    is_burning: bool
+
+
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
+    """What was promised of an operation, and how it is kept.
+
+    Attributes:
+        text: Such as `99 % within 300 ms`.
+        good_percent: Over the days that the budget is for; None without calls.
+        budget_left_percent: Below 0 the promise is broken.
+        days: That the budget is for, or what is kept where that is less.
+    """
+
+    operation: str
+    kind: Literal["latency", "errors"]
+    text: str
+    goal_percent: float
+    calls: int
+    days: float
+    good_percent: float | None = None
+    budget_left_percent: float | None = None
+    burns: list[Burn] = []
+
+
+class Objectives(msgspec.Struct, frozen=True, kw_only=True):
+    """All objectives."""
+
+    objectives: list[Objective]
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A change, who asked for it, and what came of it."""
+
+    at_ms: float
+    who: str
+    text: str
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """The changes of a period, newest first."""
+
+    entries: list[Entry]
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers that run the same."""
+
+    name: str
+    runs: list[str]
+    replicas_min: int
+    replicas_max: int
+    ready: int
+    busy_percent: float
+
+
+class Placement(msgspec.Struct, frozen=True, kw_only=True):
+    """Who runs where, as the supervisor says.
+
+    Attributes:
+        state: `starting`, `running`, `reloading`, `stopping`; `none` where no supervisor answers.
+        may_change: Whether the asker may ask for a change.
+    """
+
+    state: str
+    may_change: bool
+    version: int = 0
+    groups: list[Group] = []
+    restarts: int = 0
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change did, a step a line.
+
+    Attributes:
+        is_done: False where it failed, and all is as before; `problem` says why.
+    """
+
+    is_done: bool
+    steps: list[str]
+    problem: Problem | None = None

@@ -1,0 +1,326 @@
+"""Counts in files: written as windows of 10 s, summed up into longer ones, read as sums."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from outgrow.telemetry.archive.kinds import KINDS, Count, Key, Kind
+from outgrow.telemetry.archive.slots import add_to
+from outgrow.telemetry.archive.tables import HISTOGRAM_BITS, LEVELS_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import duckdb
+
+    from outgrow.telemetry.archive.slots import Counts
+
+FOREVER_NS = 1 << 62
+_SECOND_NS = 10**9
+_STEPS_AT_ONCE = 120
+# Of a period: its ends are told apart by windows of such a part of it.
+_FINE = 500
+# So many rows are summed here.
+_FEW = 400
+_BIGINT_MAX = (1 << 63) - 1
+
+# Until when each length of windows, in seconds, is summed up in a file.
+Summed = dict[int, int]
+# A table, and the period that is read from it.
+Part = tuple[str, int, int]
+
+
+def summed_until(cursor: duckdb.DuckDBPyConnection, database: str) -> Summed:
+    """What is summed up in a file."""
+    sql = f"SELECT seconds, max(until_ns) FROM {database}.summed GROUP BY seconds"
+    return dict(cursor.execute(sql).fetchall())
+
+
+def write_windows(
+    cursor: duckdb.DuckDBPyConnection, database: str, windows: dict[int, Counts], summed: Summed
+) -> None:
+    """Write windows; those that come after longer ones were summed up are added there as well."""
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    for window_ns, counts in windows.items():
+        for seconds in LEVELS_SECONDS:
+            if seconds != LEVELS_SECONDS[0] and summed.get(seconds, 0) <= window_ns:
+                continue
+            at_ns = window_ns // (seconds * _SECOND_NS) * seconds * _SECOND_NS
+            for name, known in counts.items():
+                rows = tables.setdefault(f"{name}_{seconds}", [])
+                rows += [_row(at_ns, key, count) for key, count in known.items()]
+    append(cursor, database, tables)
+
+
+def append(
+    cursor: duckdb.DuckDBPyConnection, database: str, tables: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    """Append rows to tables of a file."""
+    for table, rows in tables.items():
+        if rows:
+            appender = cursor.appender(f"{database}.{table}")
+            try:
+                appender.append_rows(rows)
+                appender.flush()
+            except BaseException:
+                # The rows before the bad one shall not be written when this is forgotten.
+                appender.clear()
+                raise
+
+
+def _row(at_ns: int, key: Key, count: Count) -> tuple[Any, ...]:
+    numbers = [min(number, _BIGINT_MAX) for number in count.numbers]
+    if not count.histograms:
+        return (at_ns, *key, *numbers, *count.latest)
+    buckets, counts = list[int](), list[int]()
+    for place, histogram in enumerate(count.histograms):
+        first = place << HISTOGRAM_BITS
+        buckets += [first + bucket for bucket in histogram] if place else histogram
+        counts += [min(n, _BIGINT_MAX) for n in histogram.values()]
+    return (at_ns, *key, *numbers, buckets, counts, *count.latest)
+
+
+def sum_up(
+    cursor: duckdb.DuckDBPyConnection, database: str, summed: Summed, closed_ns: int
+) -> None:
+    """Sum windows up into longer ones, as far as these are over.
+
+    Args:
+        cursor: To write with.
+        database: The day's.
+        summed: Until when they are; is brought up to date.
+        closed_ns: Nothing is added to windows before it; `FOREVER_NS` for a day that is over.
+    """
+    for shorter, longer in pairwise(LEVELS_SECONDS):
+        length_ns = longer * _SECOND_NS
+        while True:
+            from_ns = summed.get(longer, 0)
+            to_ns = min(closed_ns, summed.get(shorter, FOREVER_NS)) // length_ns * length_ns
+            if closed_ns == FOREVER_NS:
+                to_ns = FOREVER_NS
+            if from_ns >= to_ns:
+                break
+            first_ns, last_ns = _extent(cursor, database, shorter, from_ns, to_ns)
+            if first_ns is not None and last_ns is not None:
+                begin_ns = first_ns // length_ns * length_ns
+                if begin_ns + _STEPS_AT_ONCE * length_ns <= last_ns:
+                    to_ns = begin_ns + _STEPS_AT_ONCE * length_ns
+            _sum_up_part(cursor, database, shorter, longer, from_ns, to_ns)
+            summed[longer] = to_ns
+
+
+def _extent(
+    cursor: duckdb.DuckDBPyConnection, database: str, seconds: int, from_ns: int, to_ns: int
+) -> tuple[int | None, int | None]:
+    tables = " UNION ALL ".join(
+        f"SELECT at_ns FROM {database}.{name}_{seconds} "
+        f"WHERE at_ns >= {from_ns} AND at_ns < {to_ns}"
+        for name in KINDS
+    )
+    found = cursor.execute(f"SELECT min(at_ns), max(at_ns) FROM ({tables})").fetchone()
+    return found or (None, None)
+
+
+def _sum_up_part(
+    cursor: duckdb.DuckDBPyConnection,
+    database: str,
+    shorter: int,
+    longer: int,
+    from_ns: int,
+    to_ns: int,
+) -> None:
+    length_ns = longer * _SECOND_NS
+    sums: dict[int, Counts] = {}
+    for kind in KINDS.values():
+        cursor.execute(
+            f"SELECT * FROM {database}.{kind.name}_{shorter} "
+            f"WHERE at_ns >= {from_ns} AND at_ns < {to_ns} ORDER BY at_ns"
+        )
+        while rows := cursor.fetchmany(4096):
+            for row in rows:
+                slot = sums.setdefault(row[0] // length_ns * length_ns, {})
+                add_to(slot, kind, *_key_and_count(kind, row[1:]))
+    tables: dict[str, list[tuple[Any, ...]]] = {}
+    for at_ns, counts in sorted(sums.items()):
+        for name, known in counts.items():
+            rows = tables.setdefault(f"{name}_{longer}", [])
+            rows += [_row(at_ns, key, count) for key, count in known.items()]
+    cursor.execute("BEGIN")
+    append(cursor, database, tables)
+    cursor.execute(f"INSERT INTO {database}.summed VALUES ({longer}, {to_ns})")
+    cursor.execute("COMMIT")
+
+
+def _key_and_count(kind: Kind, row: Sequence[Any]) -> tuple[Key, Count]:
+    keys = len(kind.keys)
+    end = keys + len(kind.numbers)
+    histograms: list[dict[int, int]] = [{} for _ in kind.histograms]
+    if histograms:
+        for bucket, n in zip(row[end], row[end + 1], strict=True):
+            _put(histograms, bucket, n)
+    latest = row[end + 2 if histograms else end :]
+    return tuple(row[:keys]), Count(list(row[keys:end]), histograms, list(latest))
+
+
+def _put(histograms: list[dict[int, int]], bucket: int, n: int) -> None:
+    histograms[bucket >> HISTOGRAM_BITS][bucket & (1 << HISTOGRAM_BITS) - 1] = n
+
+
+def read_windows(
+    cursor: duckdb.DuckDBPyConnection,
+    databases: Sequence[str],
+    kind: Kind,
+    from_ns: int,
+    to_ns: int,
+) -> Iterator[tuple[int, Key, Count]]:
+    """The counts of all windows of 10 s that begin in a period, in no order."""
+    for database in databases:
+        cursor.execute(
+            f"SELECT * FROM {database}.{kind.name}_{LEVELS_SECONDS[0]} "
+            f"WHERE at_ns >= {from_ns} AND at_ns < {to_ns}"
+        )
+        while rows := cursor.fetchmany(4096):
+            for row in rows:
+                yield row[0], *_key_and_count(kind, row[1:])
+
+
+def parts_of(
+    database: str, kind: Kind, from_ns: int, to_ns: int, summed: Summed, step_ns: int | None
+) -> list[Part]:
+    """The tables that a period is read from: the longest windows that are within it.
+
+    Args:
+        database: The day's.
+        kind: What is read.
+        from_ns: The window that it lies in is read as a whole: of 10 s, or of 1/500 of the period.
+        to_ns: Windows that begin before it are read as a whole.
+        summed: Until when longer windows are summed up.
+        step_ns: Windows shall not reach over a multiple of it, unless the period is no longer;
+            None where they may.
+    """
+    levels = _levels(to_ns - from_ns, step_ns)
+    # The ends of a long period are widened to longer windows: more tables take more time to plan
+    # than to read.
+    wide = [seconds for seconds in levels if seconds * _SECOND_NS * _FINE <= to_ns - from_ns]
+    end_ns = max(wide, default=LEVELS_SECONDS[0]) * _SECOND_NS
+    from_ns = from_ns // end_ns * end_ns
+    to_ns = -(-to_ns // end_ns) * end_ns
+    return [
+        (f"{database}.{kind.name}_{seconds}", begin_ns, end_ns)
+        for seconds, begin_ns, end_ns in _tiles(from_ns, to_ns, levels, summed)
+    ]
+
+
+def _levels(length_ns: int, step_ns: int | None) -> list[int]:
+    """The lengths of windows that a period may be read from, in seconds."""
+    if step_ns is None or step_ns >= length_ns:
+        return list(LEVELS_SECONDS)
+    fit = [seconds for seconds in LEVELS_SECONDS if step_ns % (seconds * _SECOND_NS) == 0]
+    return fit or [LEVELS_SECONDS[0]]
+
+
+def _tiles(
+    from_ns: int, to_ns: int, levels: Sequence[int], summed: Summed
+) -> list[tuple[int, int, int]]:
+    if from_ns >= to_ns:
+        return []
+    longest, rest = levels[-1], levels[:-1]
+    if not rest:
+        return [(longest, from_ns, to_ns)]
+    length_ns = longest * _SECOND_NS
+    inner_ns = -(-from_ns // length_ns) * length_ns
+    outer_ns = min(to_ns, summed.get(longest, 0)) // length_ns * length_ns
+    if inner_ns >= outer_ns:
+        return _tiles(from_ns, to_ns, rest, summed)
+    return [
+        *_tiles(from_ns, inner_ns, rest, summed),
+        (longest, inner_ns, outer_ns),
+        *_tiles(outer_ns, to_ns, rest, summed),
+    ]
+
+
+def windows_in(parts: Sequence[Part]) -> int:
+    """How many windows are read at most."""
+    return sum(
+        (to_ns - from_ns) // _SECOND_NS // int(table.rpartition("_")[2])
+        for table, from_ns, to_ns in parts
+    )
+
+
+def read_sums(
+    cursor: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    parts: Sequence[Part],
+    *,
+    step_ns: int | None = None,
+    where: tuple[str, Sequence[str]] = ("", ()),
+    is_whole: bool = True,
+    is_little: bool = True,
+) -> dict[Key | int, Count]:
+    """Sums of a period by key, or by step where one is given.
+
+    Args:
+        cursor: To read with.
+        kind: What is read.
+        parts: From where.
+        step_ns: Sum all keys of a step into one count, by its beginning.
+        where: A condition on the keys, with its parameters.
+        is_whole: Read histograms as well.
+        is_little: There may be so little that it is summed here.
+    """
+    if not parts:
+        return {}
+    condition, parameters = where
+    values = [each for _ in parts for each in parameters]
+
+    def rows(columns: str) -> str:
+        return " UNION ALL ".join(
+            f"SELECT {columns} FROM {table} WHERE at_ns >= {from_ns} AND at_ns < {to_ns}{condition}"
+            for table, from_ns, to_ns in parts
+        )
+
+    if is_little:
+        few = cursor.execute(f"{rows('*')} LIMIT {_FEW + 1}", values).fetchall()
+        if len(few) <= _FEW:
+            return _sums_of(kind, few, step_ns)
+    keys = [f'"{name}"' for name in kind.keys]
+    if step_ns is not None:
+        keys = [f"at_ns // {step_ns} * {step_ns}"]
+    groups = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys))
+    names = ", ".join(f"k{place}" for place in range(len(keys)))
+    numbers = ", ".join(f'"{name}"' for name in (*kind.numbers, *kind.latest))
+    sums = ", ".join(f'sum("{name}")' for name in kind.numbers)
+    latest = "".join(f', arg_max("{name}", at_ns)' for name in kind.latest)
+    found: dict[Key | int, Count] = {}
+    source = rows(f"{groups}, at_ns, {numbers}")
+    sql = f"SELECT {names}, {sums}{latest} FROM ({source}) GROUP BY {names}"
+    numbers_end = len(keys) + len(kind.numbers)
+    for row in cursor.execute(sql, values).fetchall():
+        key: Key | int = row[0] if step_ns is not None else row[: len(keys)]
+        found[key] = Count(
+            list(row[len(keys) : numbers_end]),
+            [{} for _ in kind.histograms],
+            list(row[numbers_end:]),
+        )
+    if kind.histograms and is_whole:
+        source = rows(f"{groups}, unnest(buckets) AS b, unnest(counts) AS n")
+        sql = f"SELECT {names}, b, sum(n) FROM ({source}) GROUP BY {names}, b"
+        for *key_parts, bucket, count in cursor.execute(sql, values).fetchall():
+            key = key_parts[0] if step_ns is not None else tuple(key_parts)
+            _put(found[key].histograms, bucket, count)
+    return found
+
+
+def _sums_of(kind: Kind, rows: list[Any], step_ns: int | None) -> dict[Key | int, Count]:
+    """As `read_sums`, where there is little to sum: planning takes the engine longer than that."""
+    found: dict[Key | int, Count] = {}
+    for row in sorted(rows, key=lambda row: row[0]):
+        key, count = _key_and_count(kind, row[1:])
+        place = key if step_ns is None else row[0] // step_ns * step_ns
+        mine = found.get(place)
+        if mine is None:
+            found[place] = count
+        else:
+            mine.add(count)
+    return found

@@ -59,7 +59,7 @@ bench-forecast: $(READY) ## forecasts of simulated systems against the truth; BE
 
 faults: $(READY) ## the long form of the fault tests, with the ledger
 	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600 \
-		tests/contracts/test_turmoil.py tests/contracts/test_losses.py
+		tests/contracts/test_turmoil.py tests/contracts/test_losses.py tests/unit/telemetry/archive
 
 soak: $(READY) ## run the shop for an hour under load and unrest: is memory flat? SOAK_SECONDS=120
 	@$(RUN) tests.soak

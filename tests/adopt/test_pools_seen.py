@@ -106,7 +106,7 @@ def test_a_pool_without_a_limit_is_no_station(tmp_path: Path) -> None:
 
 
 def test_a_pool_of_asyncpg_is_seen(postgres_url: str) -> None:  # noqa: F811
-    async def run() -> None:
+    async def run() -> tuple[StationTotals, StationTotals]:
         async with asyncpg.create_pool(postgres_url, min_size=1, max_size=1) as pool:
 
             async def use() -> None:
@@ -117,9 +117,11 @@ def test_a_pool_of_asyncpg_is_seen(postgres_url: str) -> None:  # noqa: F811
                     )
 
             await asyncio.gather(*(use() for _ in range(3)))
+            seen = the_pool()
+        return seen, the_pool()
 
-    asyncio.run(run())
-    told = the_pool()
+    told, closed = asyncio.run(run())
+    assert closed.capacity < told.capacity
     assert told.name.startswith("pool postgresql://")
     assert (told.kind, told.capacity, told.served) == ("pool", 1, 3)
     assert told.wait_ns > 0

@@ -288,13 +288,19 @@ def test_statements_of_django_are_counted_for_each_of_its_databases(
 
 
 SHOP = """
+from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from sqlalchemy import create_engine, text
 from outgrow.telemetry import start_recording, statements
 
-start_recording("shop", "web/1")  # as whoever fetches what is recorded does
 engine = create_engine("sqlite:///shop.db")
-app = FastAPI()
+
+@asynccontextmanager
+async def recorded(app):
+    start_recording("shop", "web/1")  # as whoever fetches what is recorded does
+    yield
+
+app = FastAPI(lifespan=recorded)
 
 @app.get("/threads/{number}")
 def in_a_thread(number: int) -> str:

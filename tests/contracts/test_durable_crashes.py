@@ -25,6 +25,8 @@ from outgrow.store.durable.records import Lease
 from tests.contracts.durable import done, handled, job
 from tests.contracts.shelf import in_loop
 
+pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
+
 WAIT_SECONDS = 40
 
 

@@ -27,6 +27,8 @@ from tests.contracts.durable import (
 from tests.contracts.playing import Player
 from tests.contracts.shelf import in_loop
 
+pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
+
 TOPIC = "OrderPlaced"
 
 

@@ -29,6 +29,8 @@ from tests.contracts.durable import (
 )
 from tests.contracts.shelf import in_loop
 
+pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
+
 
 @in_loop
 async def test_a_job_arrives_as_it_was_enqueued(durable_url: str) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from outgrow.store.durable.records import NewJob, Placed, QueueLimits, Rate
 from tests.contracts.durable import (
     HOUR_MS,
@@ -17,6 +19,8 @@ from tests.contracts.durable import (
     opened_beside,
 )
 from tests.contracts.shelf import in_loop
+
+pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
 
 
 @in_loop

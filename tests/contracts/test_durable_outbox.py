@@ -27,6 +27,8 @@ from outgrow.store.durable.protocol import DurableStore
 from tests.contracts.durable import HOUR_MS, bodies, claimed_ids, event, handled, job, opened
 from tests.contracts.shelf import in_loop
 
+pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
+
 TOPIC = "OrderPlaced"
 
 

@@ -17,6 +17,8 @@ from tests.contracts.conftest import _forget
 from tests.contracts.durable import event, job, opened
 from tests.contracts.shelf import in_loop
 
+pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
+
 JOBS_COUNT = 6_000
 ID = new_id()
 MARKS = (list(range(-9, 10)), [0] * 19)

@@ -19,7 +19,8 @@ from tests.unit.dashboard.shop import ShopAnswers
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+# Not for the session: Playwright keeps an event loop in this thread, and no other test can run one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """The browser; tests that need it are skipped where it is missing, but for CI."""
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
@@ -47,13 +48,13 @@ def options() -> dict[str, set[str]]:
     }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def answers() -> ShopAnswers:
     """What is known of the shop."""
     return ShopAnswers()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def address(answers: ShopAnswers) -> Iterator[str]:
     """Where the page is."""
     with serving(answers) as found:

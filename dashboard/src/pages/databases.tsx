@@ -17,7 +17,7 @@ export function DatabasesPage() {
               <StatementTable rows={found.statements} />
             ) : (
               <Empty title="No SQL seen in this period">
-                Statements of SQLAlchemy, Django and asyncpg are seen by themselves; other drivers only as spans of OpenTelemetry.
+                Statements of SQLAlchemy, Django, asyncpg, psycopg and sqlite3 are seen by themselves; other drivers as spans of OpenTelemetry.
               </Empty>
             )
           }

@@ -7,6 +7,7 @@ stations stay those that people see elsewhere.
 
 from __future__ import annotations
 
+from collections import Counter
 from statistics import fmean
 from typing import TYPE_CHECKING, get_args
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 WINDOW_SECONDS = 10.0
 _WHOLE_RATIO = 0.25
-_EDGE_GROUP = "web"
+# What a group runs that has the edge; and its name, where no plan gives it another.
+_EDGE = "web"
 _KINDS: tuple[str, ...] = get_args(Kind)
 _SECOND_NS = 1e9
 
@@ -150,63 +152,81 @@ class _Reading:
         groups: dict[tuple[str, str, str], list[StationTotals]] = {}
         for each in one.stations:
             used = each.used
-            if used.kind in _KINDS and used.kind != "cpu":
+            if used.kind in _KINDS and used.kind not in ("cpu", "gil"):
                 group = "" if used.kind == "lock" else group_of(each.worker)
                 groups.setdefault((group, used.name, used.kind), []).append(used)
         homes: dict[str, int] = {}
         for _, name, _ in groups:
             homes[name] = homes.get(name, 0) + 1
         runs = self._runs_of(one.calls)
+        unknown = {} if self._homes else runs[""]
+        crews = Counter(
+            worker.group for each in one.processes if (worker := self._crew.get(each.epoch))
+        )
         return [
-            _loop(group, used, runs.get(group, runs[""]))
+            _loop(group, used, runs.get(group, unknown), max(len(used), crews[group]))
             if kind == "loop"
-            else _station(name if homes[name] == 1 else f"{name} of {group}", group, used)
+            else _station(
+                name if homes[name] == 1 else f"{name} of {group}",
+                group,
+                used,
+                # Workers of several machines may have one name.
+                max(len(used), crews[group]) if group else 1,
+            )
             for (group, name, kind), used in groups.items()
         ]
 
     def _runs_of(self, calls: Iterable[CallSum]) -> dict[str, dict[str, int]]:
         """Calls by operation that enter the loop of each group; under `""` those of all."""
         found: dict[str, dict[str, int]] = {"": {}}
+        edge = self._homes.get(_EDGE, _EDGE)
         for each in calls:
             if each.caller == "" or is_operation(each.callee):
-                home = _EDGE_GROUP
+                home = edge
                 if each.caller:
                     service = each.callee.partition(".")[0].lower()
-                    home = self._homes.get(service, _EDGE_GROUP)
+                    home = self._homes.get(service, edge)
                 for group in ("", home):
                     mine = found.setdefault(group, {})
                     mine[each.callee] = mine.get(each.callee, 0) + each.calls
         return found
 
 
-def _loop(group: str, used: Sequence[StationTotals], runs: Mapping[str, int]) -> StationWindow:
+def _loop(
+    group: str, used: Sequence[StationTotals], runs: Mapping[str, int], replicas: int
+) -> StationWindow:
     """A group's loops. A call is one use: how often it comes back to the loop is not counted."""
     served = sum(runs.values())
     hold = sum(each.busy_ns for each in used) / _SECOND_NS
     return StationWindow(
         name=f"loop {group}",
         kind="loop",
-        replicas=len(used),
+        replicas=replicas,
         group=group,
         served=served,
         busy_seconds=hold,
         hold_seconds=hold,
         # The times of its uses are not told apart; they vary as chance would have them.
         hold_squared_s2=2 * hold * hold / served if served else 0.0,
-        wait_seconds=sum(each.wait_ns for each in used) / _SECOND_NS,
+        # What was tried at the loop 20 times a second waited as its calls did.
+        wait_seconds=served * _mean_wait_seconds(used),
         waits=_summed(each.waits for each in used),
         by_operation=dict(runs),
     )
 
 
-def _station(name: str, group: str, used: Sequence[StationTotals]) -> StationWindow:
+def _mean_wait_seconds(used: Sequence[StationTotals]) -> float:
+    return sum(each.wait_ns for each in used) / max(1, sum(each.served for each in used)) / 1e9
+
+
+def _station(name: str, group: str, used: Sequence[StationTotals], replicas: int) -> StationWindow:
     first = used[0]
     kind: Kind = first.kind  # pyright: ignore[reportAssignmentType] # looked at before
     return StationWindow(
         name=name,
         kind=kind,
         capacity=max(1, *(each.capacity for each in used)),
-        replicas=len(used) if group else 1,
+        replicas=replicas,
         group=group,
         served=sum(each.served for each in used),
         rejected=sum(each.rejected for each in used),

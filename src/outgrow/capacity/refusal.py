@@ -53,17 +53,23 @@ def refusal_of_sums(evidence: Evidence, sums: Sums) -> Refusal | None:
             text="The windows overlap or run backwards: a clock was set",
             hint="Take evidence from after the clock was set",
         )
+    if len(seen) < WINDOWS_MIN or calls < CALLS_MIN:
+        return Refusal(
+            reason="thin",
+            text=f"{calls} calls in {len(seen)} windows of 10 s say too little",
+            hint=f"Wait for {CALLS_MIN} calls in {WINDOWS_MIN} windows",
+        )
     if seen and len(sums.windows) < WHOLE_RATIO_MIN * len(seen):
         return Refusal(
             reason="restarts",
             text=f"Workers came or went in {len(seen) - len(sums.windows)} of {len(seen)} windows",
             hint="Wait for a stretch without restarts",
         )
-    if calls < CALLS_MIN or len(sums.windows) < WINDOWS_MIN:
+    if len(sums.windows) < WINDOWS_MIN:
         return Refusal(
             reason="thin",
-            text=f"{calls} calls in {len(sums.windows)} windows say too little",
-            hint=f"Wait for {CALLS_MIN} calls in {WINDOWS_MIN} windows",
+            text=f"{len(sums.windows)} whole windows of 10 s say too little",
+            hint=f"Wait for {WINDOWS_MIN} of them",
         )
     return None
 

@@ -45,7 +45,6 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
     lines: list[str] = []
     for heading, rows in (
         (f"routes and operations, last {seconds} s", _operations(found)),
-        ("links, last 10 s", _links(found)),
         (f"processes, last {seconds} s", _workers(found)),
     ):
         if rows:
@@ -76,19 +75,6 @@ def _operations(found: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _links(found: Mapping[str, Any]) -> list[dict[str, str]]:
-    links = sorted(found["links"], key=lambda one: -one["requests_per_second"])
-    return [
-        {
-            "link": f"{one['caller']} -> {one['callee']}",
-            "calls/s": f"{one['requests_per_second']:.1f}",
-            "errors": _percent(one["error_percent"]),
-            "p95 ms": ms_shown(one["p95_ms"]),
-        }
-        for one in links
-    ]
-
-
 def _workers(found: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {
@@ -101,6 +87,7 @@ def _workers(found: Mapping[str, Any]) -> list[dict[str, str]]:
             "commit": one["commit"][:12],
         }
         for one in found["workers"]
+        if one["state"] != "gone"
     ]
 
 

@@ -97,6 +97,7 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
     lines += table([_worker_row(worker) for worker in found["workers"]], _NUMBERS)
     seen = found.get("observed")
     lines += observed.lines_of(seen) if seen else _counted(found)
+    lines += _links(found["links"], found["window_seconds"])
     for event in found["events"][-_EVENTS_SHOWN:]:
         at = time.strftime("%H:%M:%S", time.localtime(event["at"]))
         lines += [f"{at}  {event['text'].splitlines()[0]}"]
@@ -114,7 +115,7 @@ def _counted(found: Mapping[str, Any]) -> list[str]:
             lines.append(f"and {len(routes) - _ROUTES_SHOWN} more: --json shows all")
     else:
         lines += ["", "no request yet"]
-    return lines + _links(found["links"], found["window_seconds"])
+    return lines
 
 
 def _links(links: Sequence[Mapping[str, Any]], seconds: float) -> list[str]:

@@ -229,14 +229,17 @@ async def _locked(store: Path) -> int:
     lock = _lock_of(store)
     loop = asyncio.get_running_loop()
     give_up = loop.time() + LOCK_SECONDS
-    while True:
-        with contextlib.suppress(OSError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        if loop.time() > give_up:
-            os.close(lock)
-            raise AlreadyRunningError(f"another observer keeps {store}")
-        await asyncio.sleep(0.1)
+    try:
+        while loop.time() <= give_up:
+            with contextlib.suppress(OSError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return lock
+            await asyncio.sleep(0.1)
+    except asyncio.CancelledError:
+        os.close(lock)
+        raise
+    os.close(lock)
+    raise AlreadyRunningError(f"another observer keeps {store}")
 
 
 def _known(archive: Archive) -> dict[str, Release]:

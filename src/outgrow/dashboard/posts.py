@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from outgrow.dashboard.observer import Observer
 from outgrow.errors import OutgrowError, SettingError
-from outgrow.placement import Asked, Leave, Observe, Remark, ToObserver, Watching
+from outgrow.placement import HELD_SIGNALS, Asked, Leave, Observe, Remark, ToObserver, Watching
 from outgrow.wire import Channel, ChannelClosedError
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ EXIT_FAILED, EXIT_MISUSE = 1, 2
 
 def beside(descriptor: int) -> int:
     """Observe as the supervisor at the other end of a channel says; returns the exit code."""
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in HELD_SIGNALS:
         signal.signal(number, _leave_to_supervisor)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_SIGNALS)
     channel = Channel[ToObserver](socket.socket(fileno=descriptor), ToObserver)
     try:
         first, descriptors = channel.receive()[0]
@@ -60,7 +61,9 @@ class _Post:
         loop.add_signal_handler(signal.SIGTERM, self._asked)
         try:
             self._observer = observer = Observer(self._seat, self._page)
-            await observer.start()
+            if not await _started(observer, self._leaving) and not self._is_alone:
+                await observer.stop()
+                return 0
         except OutgrowError as problem:
             return _failed(problem)
         beating = asyncio.create_task(self._beat())
@@ -107,6 +110,22 @@ class _Post:
             self._orphaned()
 
 
+async def _started(observer: Observer, leaving: asyncio.Event) -> bool:
+    """Start an observer, which may wait for the folder; False if it was told to leave before."""
+    starting = asyncio.ensure_future(observer.start())
+    told = asyncio.ensure_future(leaving.wait())
+    try:
+        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            return False
+        await starting
+        return True
+    finally:
+        told.cancel()
+
+
 def _failed(problem: OutgrowError) -> int:
     sys.stderr.write(f"{problem}\n")
     return EXIT_MISUSE if isinstance(problem, SettingError) else EXIT_FAILED
@@ -131,8 +150,8 @@ async def stand_alone(
         loop.add_signal_handler(number, stopped.set)
     observer = Observer(seat, page)
     try:
-        await observer.start()
-        say(observer)
-        await stopped.wait()
+        if await _started(observer, stopped):
+            say(observer)
+            await stopped.wait()
     finally:
         await observer.stop()

@@ -115,6 +115,8 @@ class GateUse:
 
     __slots__ = (
         *("_at_ns", "_busy_ns", "_ended", "_nested_ns", "_squares", "_wait_ns", "_waits"),
+        *("_told_hold_ns", "_told_nested_ns", "_told_spent_ns", "_told_squares", "_told_sum"),
+        "_told_unwaited",
         *("calls", "capacity", "left_ns", "queue_max", "rejected"),
     )
 
@@ -129,6 +131,8 @@ class GateUse:
         self._nested_ns = 0
         self._squares: dict[tuple[int, str], tuple[int, float]] = {}
         self._busy_ns = self._ended = 0
+        self._told_hold_ns = self._told_nested_ns = self._told_spent_ns = self._told_unwaited = 0
+        self._told_squares = self._told_sum = 0.0
         self._at_ns = monotonic_ns()
 
     def waited(self, begun_ns: int) -> None:
@@ -157,14 +161,22 @@ class GateUse:
                 served += link.calls
                 spent_ns += link.duration_ns
                 squares += self._squares_of((number, caller), link)
-        hold_ns = max(0, spent_ns - self._wait_ns) + self.left_ns
+        # What has waited and not ended yet makes sums fall, which would count all of them again:
+        # they stay, and what is missing is made up for when it ends.
+        before_ns = self._told_hold_ns
+        hold_ns = max(before_ns, spent_ns - self._wait_ns + self.left_ns)
+        nested_ns = max(self._told_nested_ns, min(hold_ns, self._nested_ns - self._wait_ns))
+        self._told_hold_ns, self._told_nested_ns = hold_ns, nested_ns
+        self._told_squares += self._unwaited(squares, spent_ns, hold_ns - before_ns)
         now_ns = monotonic_ns()
         if served == self._ended:
             self._busy_ns += running * (now_ns - self._at_ns)
         self._busy_ns = max(self._busy_ns, hold_ns)
         self._at_ns, self._ended = now_ns, served
         waits = dict(self._waits)
-        waits[0] = waits.get(0, 0) + max(0, served - sum(waits.values()))
+        unwaited = served - sum(waits.values())
+        self._told_unwaited = max(self._told_unwaited, unwaited)
+        waits[0] = waits.get(0, 0) + self._told_unwaited
         return StationTotals(
             name,
             "bulkhead",
@@ -173,12 +185,21 @@ class GateUse:
             rejected=self.rejected,
             busy_ns=self._busy_ns,
             hold_ns=hold_ns,
-            hold_squared_s2=squares,
-            nested_wait_ns=max(0, min(hold_ns, self._nested_ns - self._wait_ns)),
+            hold_squared_s2=self._told_squares,
+            nested_wait_ns=nested_ns,
             wait_ns=self._wait_ns,
             waits=waits,
             queue_max=self.queue_max,
         )
+
+    def _unwaited(self, squares: float, spent_ns: int, held_ns: int) -> float:
+        """What was added to the squares since last time, as far as it was no wait in line."""
+        added, spent = squares - self._told_sum, spent_ns - self._told_spent_ns
+        self._told_sum, self._told_spent_ns = squares, spent_ns
+        if added <= 0 or spent <= 0:
+            return 0.0
+        ratio = min(1.0, held_ns / spent)
+        return added * ratio * ratio
 
     def _squares_of(self, key: tuple[int, str], link: LinkTotals) -> float:
         known = self._squares.get(key)

@@ -134,8 +134,10 @@ class Heartbeat(threading.Thread):
         except RuntimeError:
             return
         time.sleep(ORPHAN_GRACE_SECONDS)
-        self.last_words()
-        os._exit(1)
+        try:
+            self.last_words()
+        finally:
+            os._exit(1)
 
     def _beat(self) -> Beat:
         edge = self.edge

@@ -11,6 +11,7 @@ from outgrow.placement.logbook import last_lines
 from outgrow.placement.machine import Machine, this_machine
 from outgrow.placement.seat import (
     API_NAME,
+    HELD_SIGNALS,
     STORE_NAME,
     Asked,
     Leave,
@@ -32,6 +33,7 @@ _HOMES = {"Supervisor": "supervisor", "changed_files": "watch", "missing_package
 
 __all__ = [
     "API_NAME",
+    "HELD_SIGNALS",
     "LOG_NAME",
     "STORE_NAME",
     "ApiClient",

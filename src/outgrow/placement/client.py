@@ -122,15 +122,22 @@ class ApiClient:
         except TimeoutError:
             raise NotRunningError(f"the observer in {self.folder} does not answer") from None
         except (OSError, http.client.HTTPException, ValueError) as problem:
-            raise NotRunningError(
-                f"no observer answers in {self.folder}",
-                hint="Install `outgrow[watch]`, and see `outgrow logs --worker observer`",
-            ) from problem
+            raise self._nobody() from problem
         finally:
             connection.close()
         if answer.status != http.HTTPStatus.OK:
             raise RefusedError(content.get("text", "refused"), hint=content.get("hint"))
         return content
+
+    def _nobody(self) -> NotRunningError:
+        """Why nobody answers, as far as it can be seen from outside."""
+        if not (self.folder / SOCKET_NAME).exists():
+            return NotRunningError(f"nothing runs in {self.folder}")
+        return NotRunningError(
+            f"no observer answers in {self.folder}",
+            hint='It is being started, is off (`observe = "never"`), or lacks `outgrow[watch]`: '
+            "see `outgrow logs --worker observer`",
+        )
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -95,5 +95,10 @@ def kept_plan(path: Path, written: Plan) -> tuple[KeptPlan, str]:
     except (OSError, msgspec.MsgspecError) as problem:
         return KeptPlan(written, written), f"the plan in {path} cannot be read: {problem}"
     if kept.take_written(written):
-        return kept, "outgrow.toml has changed: what was applied before is dropped"
-    return kept, "" if kept.current == written else "the plan is as it was applied before"
+        return kept, "workers or groups are set otherwise than before: what was applied is dropped"
+    return (
+        kept,
+        ""
+        if kept.current == written
+        else "workers and groups are as applied, not as set: `outgrow apply --undo` goes back",
+    )

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from outgrow.host import Watch
 from outgrow.placement.crew import close_descriptors, ended_how
 from outgrow.placement.seat import (
+    HELD_SIGNALS,
     FromObserver,
     Leave,
     Observe,
@@ -278,6 +279,10 @@ class Observing:
         self._start_at = self._loop.time() + delay
         return delay
 
+    def start_no_more(self) -> None:
+        """Let it end, if it does, without another in its place: all stops."""
+        self._is_stopping = True
+
     async def stop(self) -> None:
         """Have it write what it has, and end; for some seconds at the most."""
         self._is_stopping = True
@@ -323,7 +328,10 @@ def start_observer(
         The channel to it, and its process id.
     """
     ours, theirs = channel_pair()
-    with theirs:
+    # Ctrl+C reaches the whole group; the observer lets these in once it has handlers for them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+    with theirs, contextlib.ExitStack() as stack:
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         started = subprocess.Popen(
             [sys.executable, "-m", "outgrow.dashboard", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],

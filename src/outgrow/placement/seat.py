@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import msgspec
 
 API_NAME = "observer.sock"
 STORE_NAME = "telemetry"
+# They reach all of a terminal's processes; an observer has them held until it can let them pass by.
+HELD_SIGNALS = (signal.SIGINT, signal.SIGHUP)
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):

@@ -162,24 +162,28 @@ class Supervisor:
     async def _tick(self) -> None:
         was_serving = False
         while True:
-            self._settle()
-            self.observing.settle(may_speak=was_serving)
+            self._settle(was_serving=was_serving)
             if self._pipes:
                 self._pipes.breathe()
             if self.fleet.in_service and self.fleet.ready and not was_serving:
                 was_serving = True
                 self._say_serving()
-            if was_serving:
-                self._remark_placement()
             await asyncio.sleep(TICK_SECONDS)
 
-    def _settle(self) -> None:
+    def _settle(self, *, was_serving: bool) -> None:
         """Whatever one step runs into, the next ones must go on."""
-        try:
-            self.fleet.settle()
-        except Exception as problem:
-            where = "".join(traceback.format_exception(problem))
-            self.say(f"this should not have happened, supervision goes on\n{where}")
+        steps: list[Callable[[], object]] = [
+            self.fleet.settle,
+            partial(self.observing.settle, may_speak=was_serving),
+        ]
+        if was_serving:
+            steps.append(self._remark_placement)
+        for step in steps:
+            try:
+                step()
+            except Exception as problem:
+                where = "".join(traceback.format_exception(problem))
+                self.say(f"this should not have happened, supervision goes on\n{where}")
 
     def _remark_placement(self) -> None:
         """Have it marked where what runs where is not as it was."""
@@ -232,8 +236,10 @@ class Supervisor:
             raise RefusedError("the supervisor is stopping", hint="Start it again first")
         plan = self.fleet.completed(wish.plan_after(self.kept, self.fleet.plan, self.machine))
         steps = self.fleet.plan.steps_to(plan)
+        # What is only shown has not happened: it is for who asked, and no event.
+        tell = self._tell if wish.is_only_shown else self.fleet.say
         for step in steps or ([] if wish.reloads else ["nothing changes"]):
-            self.fleet.say(step)
+            tell(step)
         if wish.is_only_shown:
             return "this is what would change; say it without `--dry-run` to have it done"
         if steps:
@@ -362,6 +368,7 @@ class Supervisor:
 
     async def _stop(self) -> None:
         loop = asyncio.get_running_loop()
+        self.observing.start_no_more()
         self.fleet.stop()
         self.listeners.close()  # so that whoever comes now is refused, rather than left waiting
         said_at = loop.time()
@@ -382,6 +389,9 @@ class Supervisor:
         """Tell people: on stderr, in the log, and to whoever follows a change."""
         lines = "".join(f"outgrow: {line}\n" for line in text.splitlines())
         self.book.passed("supervisor", "err", lines.encode(), 2)
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         for news in self._listeners_of_news:
             news.put_nowait(text)
 

@@ -44,7 +44,7 @@ def _reason_for_all(before: Deployment, after: Deployment) -> str:
     if old.makeup is None or new.makeup is None:
         return "it is not known what has changed"
     if old.makeup.packages != new.makeup.packages:
-        return f"{_named(set(old.makeup.packages) ^ set(new.makeup.packages))} has changed"
+        return _changed(set(old.makeup.packages) ^ set(new.makeup.packages))
     return ""
 
 
@@ -60,7 +60,7 @@ def _reason(group: Group, before: Deployment, new: Makeup | None, old: Makeup | 
             return f"`{service}` is new"
         entries = set(old.code_of(service).items()) ^ set(new.code_of(service).items())
         changed |= {file for file, _ in entries}
-    return f"{_named(changed)} has changed" if changed else ""
+    return _changed(changed) if changed else ""
 
 
 def _reasons_by_need(reasons: dict[str, str], after: Deployment) -> dict[str, str]:
@@ -77,7 +77,8 @@ def _reasons_by_need(reasons: dict[str, str], after: Deployment) -> dict[str, st
     return found
 
 
-def _named(things: set[str]) -> str:
+def _changed(things: set[str]) -> str:
     some = sorted(things)[:_NAMED_MAX]
     more = len(things) - len(some)
-    return ", ".join([*some, *([f"{more} more"] if more else [])])
+    named = ", ".join([*some, *([f"{more} more"] if more else [])])
+    return f"{named} {'has' if len(things) == 1 else 'have'} changed"

@@ -58,9 +58,9 @@ class SumFile:
 
     def close(self) -> None:
         """Read no more."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        file, self._file = self._file, -1  # first: two threads may be here at once
+        if file >= 0:
+            os.close(file)
 
 
 class GilProbe:

@@ -122,7 +122,7 @@ class ReportServer:
         loop = asyncio.get_running_loop()
         try:
             server = await loop.create_server(self._connection, host, port, ssl=context)
-        except OSError as problem:
+        except (OSError, OverflowError, UnicodeError) as problem:
             raise AddressError(f"reports cannot be heard at {host}:{port}: {problem}") from problem
         self._servers.append(server)
         return server.sockets[0].getsockname()[1]

@@ -6,7 +6,9 @@ station around it knows how much of its own time was no work, but waiting for th
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from operator import mul
 from time import monotonic_ns
 from typing import TYPE_CHECKING
@@ -69,6 +71,16 @@ def waited_here() -> int:
 
 # Stations.
 
+_stations: weakref.WeakSet[Station] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    for station in list(_stations):
+        station.renew_lock()
+
+
+os.register_at_fork(after_in_child=_renew_locks)
+
 
 class Use(msgspec.Struct, gc=False):
     """One use of a station.
@@ -93,10 +105,16 @@ class Station:
 
     def __init__(self, name: str, kind: str, capacity: int) -> None:
         self.totals = StationTotals(name, kind, capacity)
-        self._lock = threading.Lock()
+        # The collector may give a lost connection back in the middle of a count.
+        self._lock = threading.RLock()
         self._waiting = 0
         self._in_use = 0
         self._changed_ns = monotonic_ns()
+        _stations.add(self)
+
+    def renew_lock(self) -> None:
+        """Have a lock that nobody holds, as in a process that was just forked."""
+        self._lock = threading.RLock()
 
     def wait(self) -> None:
         """Note that one more waits."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from time import monotonic_ns
+
+import pytest
 
 from outgrow import (
     DeadlineExceededError,
@@ -15,8 +18,9 @@ from outgrow import (
     service,
 )
 from outgrow.host import Host, app_of
-from outgrow.host.gate import Gate
-from outgrow.telemetry import LinkTotals, StationTotals, station_book
+from outgrow.host.gate import Gate, GateUse
+from outgrow.telemetry import LinkTotals, StationTotals, bucket_of, station_book
+from outgrow.telemetry.histogram import BUCKETS_MAX
 from outgrow.testing import running
 from tests.recorded import recorded
 
@@ -180,3 +184,44 @@ def test_one_call_of_sixteen_is_timed_on_the_loop() -> None:
     link = asyncio.run(use())
     assert (link.calls, link.metered) == (64, 4)
     assert 4_000_000 <= link.loop_ns <= link.duration_ns
+
+
+def used(link: LinkTotals) -> GateUse:
+    use = GateUse(4)
+    use.calls.append({"edge": link})
+    return use
+
+
+def ended(link: LinkTotals, calls: int, spent_ns: int) -> None:
+    link.calls += calls
+    link.duration_ns += calls * spent_ns
+    link.buckets[bucket_of(spent_ns)] += calls
+
+
+def test_what_is_told_of_a_bulkhead_never_falls() -> None:
+    link = LinkTotals("edge", "Stock.take", 0, buckets=[0] * BUCKETS_MAX)
+    use = used(link)
+    ended(link, 1000, 2_000_000)
+    first = use.told("Stock", 0)
+    for _ in range(10):
+        use.waited(monotonic_ns() - 4 * 10**9)  # they have their places, and have not ended
+    second = use.told("Stock", 4)
+    ended(link, 10, 4_002_000_000)
+    third = use.told("Stock", 0)
+    for name in ("served", "busy_ns", "hold_ns", "hold_squared_s2", "nested_wait_ns", "wait_ns"):
+        told = [getattr(one, name) for one in (first, second, third)]
+        assert told == sorted(told), name
+    assert first.waits[0] <= second.waits[0] <= third.waits[0]
+    assert third.hold_ns == pytest.approx(1010 * 2_000_000, rel=0.02)
+
+
+def test_waits_in_line_do_not_make_the_holds_of_a_bulkhead_look_uneven() -> None:
+    link = LinkTotals("edge", "Stock.take", 0, buckets=[0] * BUCKETS_MAX)
+    use = used(link)
+    for _ in range(100):
+        use.waited(monotonic_ns() - 10**9)
+    ended(link, 100, 1_100_000_000)
+    told = use.told("Stock", 0)
+    mean = told.hold_ns / 1e9 / told.served
+    assert mean == pytest.approx(0.1, rel=0.05)
+    assert told.hold_squared_s2 / told.served / mean**2 - 1 == pytest.approx(0.0, abs=0.15)

@@ -26,7 +26,7 @@ def test_a_plan_that_was_applied_is_found_again(tmp_path: Path) -> None:
     again, told = kept_plan(tmp_path / "plan.json", WHOLE)
     assert again == kept
     assert again.current == SPLIT
-    assert "as it was applied" in told
+    assert "as applied, not as set" in told
 
 
 def test_a_change_of_outgrow_toml_drops_what_was_applied(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_a_new_version_of_a_package_starts_all_anew(stage: Stage) -> None:
         await reload(troupe, other)
         assert set(versions(troupe).values()) == {2}
 
-    why = "msgspec-1.dist-info, msgspec-2.dist-info has changed"
+    why = "msgspec-1.dist-info, msgspec-2.dist-info have changed"
     assert f"version 2: group `post` is started anew: {why}" in stage(piece).said
 
 

@@ -19,7 +19,7 @@ SHARED = 0.30
 def look(seen: Seen) -> list[Finding] | Missing:
     """Each pair of services that are coupled in two ways or more."""
     if not seen.imports or not seen.commits:
-        return Missing("imports and commits: `outgrow check --coupling`")
+        return Missing("imports and commits, which are not read yet")
     calls = {
         frozenset((seen.service_of.get(one.caller, ""), seen.service_of.get(one.callee, "")))
         for one in links_of(seen.windows).values()

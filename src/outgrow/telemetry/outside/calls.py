@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from time import monotonic_ns
 from typing import TYPE_CHECKING
@@ -19,7 +20,15 @@ if TYPE_CHECKING:
 CALLEES_MAX = 256
 _METHOD_MAX = 20
 _book = LinkBook()
-_lock = threading.Lock()
+# The one lock; a process that was just forked needs one that nobody holds.
+_locks = [threading.RLock()]
+
+
+def _renew_lock() -> None:
+    _locks[:] = [threading.RLock()]
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def outside_links() -> list[LinkTotals]:
@@ -70,7 +79,7 @@ class OutsideCall:
         """
         ended_ns = monotonic_ns()
         spent_ns = ended_ns - self._begun_ns
-        with _lock:
+        with _locks[0]:
             link = _link(self._callee)
             link.calls += 1
             link.duration_ns += spent_ns

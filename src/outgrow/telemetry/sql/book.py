@@ -7,6 +7,7 @@ the way when others begin, so that requests without statements pay nothing.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,7 @@ class StatementBook:
     """The statements of one process; any thread may use it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self.renew_lock()
         self._databases: dict[str, Database] = {}
         self._all: list[StatementTotals] = []
         self._numbers: dict[tuple[str, str, str], int] = {}
@@ -100,6 +101,10 @@ class StatementBook:
         self._runs: dict[int, _Runs] = {}
         self._oldest: deque[_Runs] = deque()
         self._sent: dict[int, tuple[int, int]] = {}
+
+    def renew_lock(self) -> None:
+        """Have a lock that nobody holds; the collector may run a statement amid a count."""
+        self._lock = threading.RLock()
 
     def database(self, name: str, system: str) -> Database:
         """A database by its name; after 64 of them they are all `(other)`."""
@@ -279,3 +284,4 @@ def links_of(statements: list[StatementTotals]) -> list[LinkTotals]:
 
 # Of this process.
 statements = StatementBook()
+os.register_at_fork(after_in_child=statements.renew_lock)

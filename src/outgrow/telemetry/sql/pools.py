@@ -78,9 +78,7 @@ def watch_asyncpg_pools(asyncpg: Any) -> None:
 
     @wraps(make)
     def make_seen(self: Any, *args: Any, **kwargs: Any) -> None:
-        gone = known.pop(id(self), None)
-        if gone is not None:
-            gone.lacks(id(self))
+        _forget(known, self)
         make(self, *args, **kwargs)
 
     @wraps(acquire)
@@ -108,9 +106,37 @@ def watch_asyncpg_pools(asyncpg: Any) -> None:
             one[0].give_back(one[1])
         return release(self)
 
+    _watch_ends(pool, known)
     pool.__init__ = make_seen
     pool._acquire = acquire_seen
     holder._release = release_seen
+
+
+def _watch_ends(pool: Any, known: dict[int, PoolStation]) -> None:
+    """See when pools of asyncpg are closed, which have no room from then on."""
+    close: Any = pool.close
+    terminate: Any = pool.terminate
+
+    @wraps(close)
+    async def close_seen(self: Any) -> Any:
+        try:
+            return await close(self)
+        finally:
+            _forget(known, self)
+
+    @wraps(terminate)
+    def terminate_seen(self: Any) -> Any:
+        _forget(known, self)
+        return terminate(self)
+
+    pool.close = close_seen
+    pool.terminate = terminate_seen
+
+
+def _forget(known: dict[int, PoolStation], pool: Any) -> None:
+    gone = known.pop(id(pool), None)
+    if gone is not None:
+        gone.lacks(id(pool))
 
 
 def _station_of_pool(pool: Any, proxy: Any) -> PoolStation | None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MIB = 1024**2
+# A million names in the long form.
+TURNS = 100 if os.environ.get("OUTGROW_FAULTS") == "long" else 15
 
 
 @pytest.fixture
@@ -155,10 +157,10 @@ def test_names_past_a_limit_are_one_in_a_window_and_their_sum_stays(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_million_names_stay_bounded(tmp_path: Path, clock: Clock) -> None:
+def test_names_without_end_stay_bounded(tmp_path: Path, clock: Clock) -> None:
     archive = opened(tmp_path, clock, bytes_max=200 * MIB)
     tracemalloc.start()
-    for turn in range(100):
+    for turn in range(TURNS):
         # New workers as well, so that the limit of one of them is not what helps.
         teller = Teller(clock, worker=f"front/{turn}", epoch=f"e{turn // 2}", number=turn)
         archive.take(teller.origin, teller.report(routes=names(turn * 10_000, 10_000)))
@@ -170,7 +172,7 @@ def test_a_million_names_stay_bounded(tmp_path: Path, clock: Clock) -> None:
     remembered = sum(epoch.key_count() for epoch in archive._totals.epochs.values())
     assert remembered <= totals.TOTAL_KEYS_MAX + totals.KEYS_MAX
     assert folder_bytes(tmp_path) <= 200 * MIB
-    assert sum(one.calls for one in archive.calls(*EVER)) == 1_000_000
+    assert sum(one.calls for one in archive.calls(*EVER)) == TURNS * 10_000
     archive.close()
 
 

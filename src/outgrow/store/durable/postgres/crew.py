@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,6 +14,21 @@ from outgrow.store.durable.records import Freed, Lease, Pulse, Sighting
 
 if TYPE_CHECKING:
     from outgrow.store.durable.postgres.pool import Connection, Pool
+
+
+LOOK_SECONDS = 2.0
+# A process that froze while it was sending a statement stays `active`, and no time limit of the
+# server ends it; it may hold what its burial waits for.
+_END_FROZEN = """
+SELECT count(pg_terminate_backend(holder.pid))
+FROM pg_stat_activity waiting
+CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
+JOIN pg_stat_activity holder ON holder.pid = blocking.pid
+WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
+    AND holder.usename = current_user AND holder.state = 'active'
+    AND holder.wait_event = 'ClientRead' AND holder.query LIKE '%outgrow.%'
+    AND clock_timestamp() - holder.state_change > interval '5 seconds'
+"""
 
 
 class PostgresCrew:
@@ -54,7 +70,15 @@ class PostgresCrew:
 
     async def bury(self, lease: Lease, beat: int | None = None) -> Freed | None:
         """Take a worker for dead."""
-        return await self._pool.run(lambda db: self._dismiss(db, lease, beat, is_counted=True))
+        dismissing = asyncio.ensure_future(
+            self._pool.run(lambda db: self._dismiss(db, lease, beat, is_counted=True))
+        )
+        try:
+            while not (await asyncio.wait({dismissing}, timeout=LOOK_SECONDS))[0]:
+                await self._pool.run(lambda db: db.fetchval(_END_FROZEN))
+            return await dismissing
+        finally:
+            dismissing.cancel()
 
     async def leave(self, lease: Lease) -> Freed | None:
         """Give back all that a worker holds."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from .conftest import Start
     from .harness import Supervised
 
+pytestmark = pytest.mark.timeout(60)  # several starts each, on a machine that may be busy
+
 GROUPS = """
 [app]
 services = ["post:Post", "till:Till"]

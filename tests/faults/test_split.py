@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .conftest import Record, Start
     from .harness import Supervised
 
+pytestmark = pytest.mark.timeout(60)  # several starts each, on a machine that may be busy
+
 THREE_GROUPS = """
 [size.machine.groups.desk]
 runs = ["orders"]

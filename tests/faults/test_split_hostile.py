@@ -206,9 +206,9 @@ class Asked(threading.Thread):
 def test_undo_takes_a_move_back_that_was_of_a_service_no_group_named(begin: Any) -> None:
     server = begin()
     applied(server, moves=["letters=desk"])
-    assert server.get("/where")["letters"][0] == "desk/1"
+    wait_until(lambda: server.get("/where")["letters"][0] == "desk/1", 5, "the new edge")
     applied(server, undo=True)
-    assert server.get("/where")["letters"][0] == "web/1"
+    wait_until(lambda: server.get("/where")["letters"][0] == "web/1", 5, "the edge after that")
 
 
 def test_a_reload_whose_code_lost_a_service_serves_after_something_was_applied(

@@ -346,12 +346,12 @@ class Fleet:
     def _trim(self, now: float) -> None:
         if self.in_service is None:
             return
-        needed = self._needed()
+        needed, load = self._needed(), self.in_service.load
+        others = [worker for worker in self.workers.values() if worker.load is not load]
         for worker in self.workers.values():
             if worker.drain_at or any(each.fits(worker) for each in needed):
                 continue
-            is_old = not worker.serves(self.in_service.load)
-            if is_old and is_called_by_leaving(worker, self.workers.values()):
+            if is_called_by_leaving(worker, others):
                 release(worker)
             else:
                 self._drain(worker, now)

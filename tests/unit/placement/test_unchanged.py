@@ -164,6 +164,26 @@ def test_a_kept_group_that_a_move_changes_is_started_anew(stage: Stage) -> None:
     stage(piece)
 
 
+def test_a_kept_worker_that_a_move_replaces_stays_for_the_edges_of_its_old_version(
+    stage: Stage,
+) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await serve(troupe)
+        old, mail = one(troupe, "web/1"), one(troupe, "post/1")
+        await reload(troupe, made())
+        assert old.told(Drain)
+        troupe.fleet.place(troupe.fleet.plan.merged("post", "store"))
+        await troupe.settle()
+        await troupe.all_ready()
+        assert "mail" in old.told(Directory)[-1].meetings
+        assert not mail.told(Drain)
+        old.dies(0)
+        await troupe.settle()
+        assert mail.told(Drain)
+
+    stage(piece)
+
+
 @pytest.mark.parametrize(
     ("how", "makeup", "why"),
     [

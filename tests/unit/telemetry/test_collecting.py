@@ -28,6 +28,7 @@ def test_a_database_is_a_link_of_whoever_runs_statements_and_is_told_when_it_cha
     book = StatementBook()
     monkeypatch.setattr(collecting, "statements", book)
     monkeypatch.setattr(noting, "_name_caller", [lambda: "Orders.place"])
+    monkeypatch.setattr(collecting, "outside_links", list)  # those of other tests
     collect = Collector(CallCounter(), list, StillProbe())
     database = book.database("sqlite:orders.db", "sqlite")
     for text in ("SELECT a FROM t", "DELETE FROM t"):

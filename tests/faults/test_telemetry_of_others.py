@@ -35,6 +35,12 @@ def test_prometheus_counts_over_workers_and_reloads(start: Start, tmp_path: Path
     assert len(first) == 2
     server.reload()
     server.until_whole(2, without=tuple(first))
+    # One that drains still serves what it was given before.
+    wait_until(
+        lambda: not first & {each["pid"] for each in server.status()["workers"]},
+        15,
+        "the end of the workers before",
+    )
     second = {server.get("/order", method="POST")["pid"] for _ in range(40)}
     assert not first & second
     assert "orders_total 80.0" in _text(server, "/metrics")

@@ -63,6 +63,10 @@ class Load:
     kept: dict[str, frozenset[int]] = field(default_factory=dict[str, frozenset[int]])
     restarts_all: bool = False
 
+    def accepts(self, group: str, other: Load) -> bool:
+        """Whether a group's workers that another version started are as good as its own."""
+        return other is self or other.version in self.kept.get(group, ())
+
     @property
     def forks(self) -> bool:
         """Whether its workers are forked from the nursery, rather than importing for themselves."""
@@ -130,7 +134,7 @@ class Worker:
 
     def serves(self, load: Load) -> bool:
         """Whether it runs the code of a version, be it started for it or taken over by it."""
-        return self.load is load or self.load.version in load.kept.get(self.group, ())
+        return load.accepts(self.group, self.load)
 
     def state(self, now: float) -> WorkerState:
         """What it does at this moment."""

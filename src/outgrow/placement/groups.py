@@ -62,10 +62,8 @@ class Deployment:
     def keeps(self, group: Group, other: Deployment) -> bool:
         """Whether the workers of a group are those of another deployment."""
         there = other.plan.group(group.name)
-        is_same = self.load is other.load or other.load.version in self.load.kept.get(
-            group.name, ()
-        )
-        return is_same and there is not None and there.runs == group.runs
+        is_same = there is not None and there.runs == group.runs
+        return is_same and self.load.accepts(group.name, other.load)
 
     def fits(self, worker: Worker) -> bool:
         """Whether a worker is what this needs."""

@@ -160,8 +160,9 @@ def test_a_trace_that_the_app_sends_itself_is_left_alone(elsewhere: Elsewhere) -
     own = "00-11111111111111111111111111111111-2222222222222222-01"
 
     async def ask() -> None:
-        async with aiohttp.ClientSession(headers={"Traceparent": own}) as session:
-            await session.get(elsewhere.url)
+        session = aiohttp.ClientSession(headers={"Traceparent": own})
+        async with session, session.get(elsewhere.url):
+            pass
 
     with seeing():
         httpx.get(elsewhere.url, headers={"TraceParent": own}, trust_env=False)

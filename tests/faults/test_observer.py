@@ -202,12 +202,17 @@ def _small_disk(folder: Path) -> Iterator[Path]:
 
 @pytest.mark.timeout(180)
 def test_a_broken_file_is_set_aside(watched: Watched) -> None:
+    def files(pattern: str) -> list[Path]:
+        return [*(watched.server.workspace / ".outgrow" / "telemetry").glob(pattern)]
+
     with Load(watched.server.port) as load:
         more(load)
         wait_until(lambda: watched.calls() > 0, BACK_SECONDS, "some counted calls")
+        # What the observer answers from may not be on disk yet.
+        wait_until(lambda: files("*.duckdb*"), BACK_SECONDS, "a file of telemetry")
         pid = watched.observer_pid
         os.kill(pid, signal.SIGSTOP)
-        for path in (watched.server.workspace / ".outgrow" / "telemetry").glob("*.duckdb*"):
+        for path in files("*.duckdb*"):
             path.write_bytes(b"broken" * 1000)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: watched.observer_pid not in (0, pid), 30, "another observer")
@@ -216,7 +221,7 @@ def test_a_broken_file_is_set_aside(watched: Watched) -> None:
     assert not load.outcome.failed, load.outcome.explain()
     # What was in the file is counted anew from what the workers say, all of it.
     watched.until_counted(len(load.outcome.entries))
-    assert [*(watched.server.workspace / ".outgrow" / "telemetry").glob("*aside*")]
+    assert files("*aside*")
 
 
 @pytest.mark.timeout(120)

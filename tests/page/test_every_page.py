@@ -50,14 +50,14 @@ def test_axe_finds_nothing_serious_on_a_page(themed: Watched, name: str, axe: st
 @every_page
 def test_a_page_fits_a_phone(narrow: Watched, name: str) -> None:
     narrow.open(name)
-    assert narrow.width <= 400
+    assert narrow.fits(400)
 
 
 @every_page
 def test_a_page_bears_letters_of_twice_the_size(watched: Watched, name: str) -> None:
     page = watched.open(name)
     page.evaluate("document.documentElement.style.fontSize = '162.5%'")
-    assert watched.width <= 1280
+    assert watched.fits(1280)
     assert watched.cut_off() == []
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from playwright.sync_api import TimeoutError
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
@@ -67,10 +69,15 @@ class Watched:
             if each["impact"] in ("serious", "critical")
         ]
 
-    @property
-    def width(self) -> int:
-        """Of the whole page, as far as it can be scrolled."""
-        return self.page.evaluate("document.documentElement.scrollWidth")
+    def fits(self, width: int) -> bool:
+        """Whether nothing of the page is wider; waits for charts, which follow their panel."""
+        try:
+            self.page.wait_for_function(
+                "width => document.documentElement.scrollWidth <= width", arg=width, timeout=5000
+            )
+        except TimeoutError:
+            return False
+        return True
 
     def cut_off(self) -> list[str]:
         """Letters that do not fit their box, where they are neither wrapped nor scrolled to."""

@@ -24,14 +24,11 @@ LOOK_SECONDS = 0.2
 
 
 class Errand(Generic[T]):
-    """One piece of work, which begins as soon as the other loop turns.
+    """One piece of work, which begins when somebody asks for what comes of it.
 
     Args:
         loop: Does it.
         work: Such as the coroutine of a call.
-
-    Raises:
-        UnavailableError: The loop is closed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, work: Awaitable[T]) -> None:
@@ -41,11 +38,6 @@ class Errand(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._done: Future[T] = Future()
         self._was_cancelled = False
-        try:
-            loop.call_soon_threadsafe(self._begin)  # it runs with a copy of this context
-        except RuntimeError:
-            self._drop()
-            raise self._stopped() from None
 
     def wait(self) -> T:
         """What comes of it, for a thread without an event loop.
@@ -54,6 +46,7 @@ class Errand(Generic[T]):
             UnavailableError: The loop stopped, or the work was cancelled there.
         """
         try:
+            self._send()
             while not self._done.done():
                 try:
                     self._done.exception(LOOK_SECONDS)
@@ -70,6 +63,7 @@ class Errand(Generic[T]):
         Raises:
             UnavailableError: The loop stopped, or the work was cancelled there.
         """
+        self._send()
         here = asyncio.get_running_loop()
         told: asyncio.Future[None] = here.create_future()
         self._done.add_done_callback(lambda _: _tell(here, told))
@@ -124,6 +118,13 @@ class Errand(Generic[T]):
             self._lose(_cancelled())
 
     # From any thread.
+
+    def _send(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._begin)  # it runs with a copy of this context
+        except RuntimeError:
+            self._drop()
+            raise self._stopped() from None
 
     def _cancel(self) -> None:
         with suppress(RuntimeError):  # a closed loop does nothing more

@@ -184,12 +184,12 @@ class _Actor:
         """Have it stop, and wait for that; one that died has been heard of by its callers."""
         try:
             self._channel.send(Stop())
+            report = await asyncio.to_thread(_report, self._channel)
         except ChannelClosedError:
             return
-        else:
-            await asyncio.to_thread(self.answer)
         finally:
             self.close()
+        _done(report)
 
     def close(self) -> None:
         """Let go of it; it ends where it still runs."""
@@ -198,11 +198,19 @@ class _Actor:
 
 def _answer(channel: Channel[Report], who: str) -> Done:
     try:
-        while not (reports := channel.receive()):
-            pass
+        report = _report(channel)
     except ChannelClosedError:
         raise ServiceStartError(f"{who} ended", hint="Its last words are above") from None
-    report = reports[0][0]
+    return _done(report)
+
+
+def _report(channel: Channel[Report]) -> Report:
+    while not (reports := channel.receive()):
+        pass
+    return reports[0][0]
+
+
+def _done(report: Report) -> Done:
     if isinstance(report, Done):
         return report
     raise error_of(report.fault)

@@ -26,6 +26,7 @@ ADOPT = ROOT / "examples" / "adopt"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 FOREIGN_SETTINGS = ("FORWARDED_ALLOW_IPS", "PORT", "WEB_CONCURRENCY", "PYTHONWARNINGS")
 START_SECONDS = 30.0
+SAID_SECONDS = 10.0
 STOP_SECONDS = 15.0
 GONE_SECONDS = 5.0
 
@@ -57,6 +58,15 @@ class Served:
     def log(self) -> str:
         """All it has said so far."""
         return (self.folder / "server.log").read_text(errors="replace")
+
+    def says(self, text: str) -> bool:
+        """Whether it has said this, or does within a while: a supervisor passes on line by line."""
+        end = time.monotonic() + SAID_SECONDS
+        while text not in self.log():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
 
     def client(self, **options: Any) -> httpx.Client:
         """A browser of its own: it keeps cookies."""

@@ -101,7 +101,7 @@ def test_with_a_lifespan_services_start_and_stop_with_the_app(
 ) -> None:
     (tmp_path / "main.py").write_text(APP)
     with served("main:app", server=server, cwd=tmp_path, folder=tmp_path) as running:
-        assert "opened" in running.log()
+        assert running.says("opened")
         with running.client() as browser:
             assert browser.get("/tea").json() == 3
     assert re.findall("opened|closed", running.log()) == ["opened", "closed"]

@@ -28,7 +28,7 @@ class Block:
         line: Where the text begins in its page; 1 is the first line.
         file: The file it is written to, or empty.
         not_run: Why it is only shown, or empty.
-        exit_code: The exit code that its commands must have.
+        exit_codes: Of which its commands must have one; several where it depends on the machine.
     """
 
     language: str
@@ -36,7 +36,7 @@ class Block:
     line: int
     file: str = ""
     not_run: str = ""
-    exit_code: int = 0
+    exit_codes: tuple[int, ...] = (0,)
 
     def commands(self) -> list[str]:
         """The lines after `$ `, each with the lines that a backslash continues."""
@@ -56,7 +56,7 @@ def blocks_of(page: Path) -> list[Block]:
             line=whole.count("\n", 0, match.start("text")) + 1,
             file=notes.get("file", ""),
             not_run=notes.get("not run", ""),
-            exit_code=int(notes.get("exit", 0)),
+            exit_codes=tuple(int(code) for code in notes.get("exit", "0").split(" or ")),
         )
         found.append(block)
     return found

@@ -51,7 +51,10 @@ class Watched:
     def observer_pid(self) -> int:
         """The observer's process; 0 while there is none."""
         for pid in processes.children(self.server.pid):
-            with_name = Path(f"/proc/{pid}/cmdline").read_bytes()
+            try:
+                with_name = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except FileNotFoundError:
+                continue  # it ended meanwhile
             if b"outgrow.dashboard" in with_name and processes.is_alive(pid):
                 return pid
         return 0

@@ -14,8 +14,34 @@ from outgrow.errors import (
 )
 
 if TYPE_CHECKING:
-    from outgrow.host import Clock, call, client, lifespan, see_through, uses, wait
-    from outgrow.model import App, from_env, on_start, on_stop, operation, provides, service
+    from outgrow.host import (
+        Clock,
+        EnqueuedJob,
+        call,
+        client,
+        enqueue,
+        lifespan,
+        progress,
+        publish,
+        see_through,
+        step,
+        uses,
+        wait,
+    )
+    from outgrow.model import (
+        App,
+        Backoff,
+        Event,
+        from_env,
+        job,
+        on_start,
+        on_stop,
+        operation,
+        provides,
+        schedule,
+        service,
+        subscribe,
+    )
     from outgrow.store import Database, database
     from outgrow.wire import Baggage, deadline
 
@@ -23,11 +49,14 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "App",
+    "Backoff",
     "Baggage",
     "CallError",
     "Clock",
     "Database",
     "DeadlineExceededError",
+    "EnqueuedJob",
+    "Event",
     "OutgrowError",
     "OverloadedError",
     "RemoteError",
@@ -38,22 +67,35 @@ __all__ = [
     "client",
     "database",
     "deadline",
+    "enqueue",
     "from_env",
+    "job",
     "lifespan",
     "on_start",
     "on_stop",
     "operation",
+    "progress",
     "provides",
+    "publish",
+    "schedule",
     "see_through",
     "service",
+    "step",
+    "subscribe",
     "uses",
     "wait",
 ]
 
 # Where each name lives; a room is imported when one of its names is first asked for.
 _ROOMS = {
-    "host": ("Clock", "call", "client", "lifespan", "see_through", "uses", "wait"),
-    "model": ("App", "from_env", "on_start", "on_stop", "operation", "provides", "service"),
+    "host": (
+        *("Clock", "EnqueuedJob", "call", "client", "enqueue", "lifespan", "progress", "publish"),
+        *("see_through", "step", "uses", "wait"),
+    ),
+    "model": (
+        *("App", "Backoff", "Event", "from_env", "job", "on_start", "on_stop", "operation"),
+        *("provides", "schedule", "service", "subscribe"),
+    ),
     "store": ("Database", "database"),
     "wire": ("Baggage", "deadline"),
 }

@@ -73,16 +73,26 @@ def durable_database(postgres_server: Any) -> str:
     return postgres_server.get_uri(database=name)
 
 
-KINDS_OF_STORE = ["sqlite", "postgresql"]
+ENGINES = ["sqlite", "postgresql"]
 if which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin"):
-    KINDS_OF_STORE.append("pgbouncer")
+    ENGINES.append("pgbouncer")
 
 
-@pytest.fixture(params=KINDS_OF_STORE)
+@pytest.fixture(params=[*ENGINES, "keeper"])
 def durable_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where durable work can be kept and none is, of each kind."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'durable.db'}"
+    """Where durable work can be kept and none is, of each kind, also by way of a keeper."""
+    return _empty_store(request, tmp_path)
+
+
+@pytest.fixture(params=ENGINES)
+def engine_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Likewise, for tests that open the store themselves."""
+    return _empty_store(request, tmp_path)
+
+
+def _empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param in ("sqlite", "keeper"):
+        return f"{request.param}:///{tmp_path / 'durable.db'}"
     url = request.getfixturevalue("durable_database")
     asyncio.run(_forget(url))
     if request.param == "pgbouncer":

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
+from outgrow.host.durable.hints import Hints
+from outgrow.host.durable.keeper import KeeperHints, keeping
+from outgrow.host.durable.kept import KeptStore
 from outgrow.store import durable_at
 from outgrow.store.durable.ids import new_id
 from outgrow.store.durable.protocol import DurableStore
@@ -42,6 +46,10 @@ class HandClock:
 @asynccontextmanager
 async def opened(url: str, clock: HandClock | None = None) -> AsyncIterator[DurableStore]:
     """The store at this URL, open for as long as the block."""
+    if url.startswith("keeper"):
+        async with opened_by_keeper(url.replace("keeper", "sqlite", 1), clock) as kept:
+            yield kept
+        return
     # Only PgBouncer is reached by a port here; the server has a socket in a folder.
     store = durable_at(url, clock=clock or HandClock(), is_pooled="&port=" in url)
     await store.start()
@@ -52,11 +60,26 @@ async def opened(url: str, clock: HandClock | None = None) -> AsyncIterator[Dura
 
 
 @asynccontextmanager
+async def opened_by_keeper(url: str, clock: HandClock | None) -> AsyncIterator[DurableStore]:
+    """The store as a keeper has it, over a socket."""
+    hints = KeeperHints()
+    with tempfile.TemporaryDirectory() as folder:
+        meeting = f"unix:{folder}/keeper.sock"
+        async with opened(url, clock) as store, keeping(store, hints, meeting):
+            kept = KeptStore(meeting, "worker", Hints())
+            await kept.start()
+            try:
+                yield cast("DurableStore", kept)  # it has its methods from the protocol
+            finally:
+                await kept.stop()
+
+
+@asynccontextmanager
 async def opened_beside(
     url: str, store: DurableStore, clock: HandClock | None = None
 ) -> AsyncIterator[DurableStore]:
     """The store as a second process has it, where an engine lets more than one have it open."""
-    if url.startswith("sqlite"):
+    if not url.startswith("postgresql"):
         yield store
         return
     async with opened(url, clock) as other:

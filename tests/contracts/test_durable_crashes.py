@@ -103,15 +103,15 @@ def check(ledger: Path, drained: tuple[list[UUID], list[tuple[str, int]]]) -> No
 
 
 @pytest.mark.timeout(180)
-def test_a_process_killed_at_any_moment_loses_nothing(durable_url: str, tmp_path: Path) -> None:
+def test_a_process_killed_at_any_moment_loses_nothing(engine_url: str, tmp_path: Path) -> None:
     ledger, chance = tmp_path / "ledger", random.Random(7)
     for number in range(5):
-        with working(durable_url, ledger, f"w{number}") as process:
+        with working(engine_url, ledger, f"w{number}") as process:
             wait_for_lines(ledger, process, len(lines_of(ledger)) + chance.randint(2, 150))
             process.send_signal(signal.SIGKILL)
-        if durable_url.startswith("postgresql"):
-            asyncio.run(bury_all(durable_url))
-    check(ledger, asyncio.run(drain(durable_url, ledger)))
+        if engine_url.startswith("postgresql"):
+            asyncio.run(bury_all(engine_url))
+    check(ledger, asyncio.run(drain(engine_url, ledger)))
 
 
 async def bury_all(url: str) -> None:
@@ -230,8 +230,8 @@ async def send_until_kept(store: DurableStore, one: Any) -> None:
 
 
 @in_loop
-async def test_a_lease_that_never_was_holds_nothing(durable_url: str) -> None:
-    store = durable_at(durable_url, is_pooled="&port=" in durable_url)
+async def test_a_lease_that_never_was_holds_nothing(engine_url: str) -> None:
+    store = durable_at(engine_url, is_pooled="&port=" in engine_url)
     await store.start()
     try:
         assert await store.crew.bury(Lease(UUID(int=1), 1)) is None

@@ -216,11 +216,11 @@ def next_version(url: str) -> tuple[str, ...]:
 
 
 @in_loop
-async def test_tables_are_brought_forwards_with_what_is_in_them(durable_url: str) -> None:
+async def test_tables_are_brought_forwards_with_what_is_in_them(engine_url: str) -> None:
     one = job()
-    async with opened(durable_url) as store:
+    async with opened(engine_url) as store:
         await store.queue.enqueue([one])
-    newer = at_version(durable_url, next_version(durable_url))
+    newer = at_version(engine_url, next_version(engine_url))
     await newer.start()
     try:
         assert await claimed_ids(newer, await newer.crew.register("w")) == [one.id]
@@ -229,25 +229,25 @@ async def test_tables_are_brought_forwards_with_what_is_in_them(durable_url: str
 
 
 @in_loop
-async def test_tables_of_a_newer_version_are_left_alone(durable_url: str) -> None:
-    newer = at_version(durable_url, next_version(durable_url))
+async def test_tables_of_a_newer_version_are_left_alone(engine_url: str) -> None:
+    newer = at_version(engine_url, next_version(engine_url))
     await newer.start()
     await newer.stop()
-    older = at_version(durable_url, next_version(durable_url)[:-1])
+    older = at_version(engine_url, next_version(engine_url)[:-1])
     with pytest.raises(StoreVersionError, match="version 2"):
         await older.start()
     await older.stop()
 
 
 @in_loop
-async def test_a_step_forwards_that_fails_leaves_nothing_behind(durable_url: str) -> None:
-    known = next_version(durable_url)[:-1]
+async def test_a_step_forwards_that_fails_leaves_nothing_behind(engine_url: str) -> None:
+    known = next_version(engine_url)[:-1]
     broken = (*known, "CREATE TABLE half (id integer); SELECT broken;")
-    store = at_version(durable_url, broken)
+    store = at_version(engine_url, broken)
     with pytest.raises(Exception, match="broken"):
         await store.start()
     await store.stop()
-    mended = at_version(durable_url, (*known, "CREATE TABLE half (id integer);"))
+    mended = at_version(engine_url, (*known, "CREATE TABLE half (id integer);"))
     await mended.start()
     await mended.stop()
 

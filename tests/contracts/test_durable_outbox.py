@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from outgrow.store import Database, MessageSizeError, StoreLostError
 from outgrow.store.durable.ids import new_id
 from outgrow.store.durable.outbox import (
-    Dialect,
     Mover,
     mark_handled,
     statements_for,
@@ -32,16 +31,24 @@ pytestmark = pytest.mark.timeout(90)  # a server and its disk may be busy
 TOPIC = "OrderPlaced"
 
 
+class Taker:
+    """Keeps in a store what is moved."""
+
+    def __init__(self, store: DurableStore) -> None:
+        self.append = store.log.append
+        self.enqueue = store.queue.enqueue
+
+
 @asynccontextmanager
 async def shop_at(url: str, tmp_path: Path) -> AsyncIterator[tuple[Database, DurableStore, Mover]]:
     """A service's database with an outbox, and the store beside it; on SQLite another file."""
     if "&port=" in url:
         pytest.skip("a service's own Database is not made for PgBouncer")
-    is_sqlite = url.startswith("sqlite")
+    is_sqlite = not url.startswith("postgresql")
     database = Database(f"sqlite:///{tmp_path / 'shop.db'}" if is_sqlite else url)
     async with opened(url) as store, database:
-        mover = Mover(database, store)
-        await mover.prepare(dialect_of(url))
+        mover = Mover(database, Taker(store))
+        await mover.prepare()
         async with database.begin() as session:
             for table in ("outgrow_outbox", "outgrow_inbox"):
                 await session.execute(text(f"DELETE FROM {table}"))
@@ -49,15 +56,11 @@ async def shop_at(url: str, tmp_path: Path) -> AsyncIterator[tuple[Database, Dur
         yield database, store, mover
 
 
-def dialect_of(url: str) -> Dialect:
-    return "sqlite" if url.startswith("sqlite") else "postgresql"
-
-
 @in_loop
 async def test_what_a_transaction_writes_exists_when_it_has_committed(
-    durable_url: str, tmp_path: Path
+    engine_url: str, tmp_path: Path
 ) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, store, mover):
+    async with shop_at(engine_url, tmp_path) as (database, store, mover):
         lease = await store.crew.register("w")
         placed, send = event("o1", body=b"1"), job(delay_ms=0, body=b"2")
         async with database.begin() as session:
@@ -83,10 +86,8 @@ async def mark_and_fail(database: Database, id: UUID) -> None:
 
 
 @in_loop
-async def test_nothing_exists_of_a_transaction_that_failed(
-    durable_url: str, tmp_path: Path
-) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, _store, mover):
+async def test_nothing_exists_of_a_transaction_that_failed(engine_url: str, tmp_path: Path) -> None:
+    async with shop_at(engine_url, tmp_path) as (database, _store, mover):
         with pytest.raises(ZeroDivisionError):
             await write_and_fail(database)
         assert await mover.move() == 0
@@ -94,9 +95,9 @@ async def test_nothing_exists_of_a_transaction_that_failed(
 
 @in_loop
 async def test_a_move_broken_off_before_the_rows_are_deleted_repeats_nothing(
-    durable_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, store, mover):
+    async with shop_at(engine_url, tmp_path) as (database, store, mover):
         lease = await store.crew.register("w")
         async with database.begin() as session:
             await write_to_outbox(session, [event("k"), job()])
@@ -123,27 +124,27 @@ async def test_a_move_broken_off_before_the_rows_are_deleted_repeats_nothing(
 
 
 @in_loop
-async def test_rows_stay_while_the_store_is_away(durable_url: str, tmp_path: Path) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, store, mover):
+async def test_rows_stay_while_the_store_is_away(engine_url: str, tmp_path: Path) -> None:
+    async with shop_at(engine_url, tmp_path) as (database, store, mover):
         async with database.begin() as session:
             await write_to_outbox(session, [job()])
         await store.stop()
         with pytest.raises(StoreLostError):
             await mover.move()
-        async with opened(durable_url) as again:
-            assert await Mover(database, again).move() == 1
+        async with opened(engine_url) as again:
+            assert await Mover(database, Taker(again)).move() == 1
 
 
 @in_loop
 async def test_those_who_move_at_once_move_each_row_once_and_in_order(
-    durable_url: str, tmp_path: Path
+    engine_url: str, tmp_path: Path
 ) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, store, mover):
+    async with shop_at(engine_url, tmp_path) as (database, store, mover):
         lease = await store.crew.register("w")
         for number in range(20):
             async with database.begin() as session:
                 await write_to_outbox(session, [event("k", body=b"%d" % number)])
-            await asyncio.gather(mover.move(), mover.move(), Mover(database, store).move())
+            await asyncio.gather(mover.move(), mover.move(), Mover(database, Taker(store)).move())
         seen: list[bytes] = []
         while given := await store.log.take(lease, "mail"):
             seen += bodies(given)
@@ -180,9 +181,9 @@ async def test_a_transaction_that_began_first_and_commits_last_stands_last(
 
 @in_loop
 async def test_what_the_store_cannot_hold_fails_the_transaction(
-    durable_url: str, tmp_path: Path
+    engine_url: str, tmp_path: Path
 ) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, _, mover):
+    async with shop_at(engine_url, tmp_path) as (database, _, mover):
         with pytest.raises(MessageSizeError):
             async with database.begin() as session:
                 await write_to_outbox(session, [job(), job(body=b"x" * 300_000)])
@@ -191,9 +192,9 @@ async def test_what_the_store_cannot_hold_fails_the_transaction(
 
 @in_loop
 async def test_a_message_is_marked_as_handled_once_for_each_handler(
-    durable_url: str, tmp_path: Path
+    engine_url: str, tmp_path: Path
 ) -> None:
-    async with shop_at(durable_url, tmp_path) as (database, _, mover):
+    async with shop_at(engine_url, tmp_path) as (database, _, mover):
         id = new_id()
         with pytest.raises(ZeroDivisionError):
             await mark_and_fail(database, id)

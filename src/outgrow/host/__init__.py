@@ -5,6 +5,11 @@ from typing import TYPE_CHECKING
 
 from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
+from outgrow.host.durable.durable import Durable
+from outgrow.host.durable.forms import event_form
+from outgrow.host.durable.here import EnqueuedJob, active, enqueue, progress, publish, step
+from outgrow.host.durable.hints import ALL, Hints
+from outgrow.host.durable.source import DurableSource, kept_source
 from outgrow.host.exchange import Exchange
 from outgrow.host.house import client, lifespan, uses
 from outgrow.host.makeup import Makeup
@@ -31,6 +36,7 @@ from outgrow.host.seeing import see_through
 from outgrow.host.services import Host, app_of
 
 if TYPE_CHECKING:
+    from outgrow.host.durable.keeper import KeeperHints, keeping
     from outgrow.host.review import (
         DatabaseEntry,
         EdgeEntry,
@@ -49,6 +55,7 @@ if TYPE_CHECKING:
     from outgrow.host.serving import WebServer
 
 __all__ = [
+    "ALL",
     "Beat",
     "Begin",
     "Clock",
@@ -56,13 +63,18 @@ __all__ = [
     "Directory",
     "Drain",
     "Dump",
+    "Durable",
+    "DurableSource",
     "EdgeEntry",
+    "EnqueuedJob",
     "Exchange",
     "Failed",
     "FieldEntry",
     "Finding",
     "Fork",
+    "Hints",
     "Host",
+    "KeeperHints",
     "Link",
     "Listen",
     "Loaded",
@@ -81,22 +93,36 @@ __all__ = [
     "Watch",
     "WebServer",
     "Worn",
+    "active",
     "app_of",
     "call",
     "client",
     "code_of",
+    "enqueue",
+    "event_form",
     "findings_of",
+    "keeping",
+    "kept_source",
     "lifespan",
     "picture_of",
+    "progress",
+    "publish",
     "see_through",
+    "step",
     "uses",
     "wait",
 ]
+
+
+_HOMES = {
+    "KeeperHints": "outgrow.host.durable.keeper",
+    "WebServer": "outgrow.host.serving",
+    "keeping": "outgrow.host.durable.keeper",
+}
 
 
 def __getattr__(name: str) -> object:
     """What no worker needs is imported when it is asked for."""
     if name not in __all__:
         raise AttributeError(f"module 'outgrow.host' has no attribute {name!r}")
-    home = "outgrow.host.serving" if name == "WebServer" else "outgrow.host.review"
-    return getattr(import_module(home), name)
+    return getattr(import_module(_HOMES.get(name, "outgrow.host.review")), name)

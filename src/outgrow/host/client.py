@@ -1,10 +1,11 @@
-"""What a caller holds: the operations of a service, and nothing else of it."""
+"""What a caller holds: the operations and jobs of a service, and nothing else of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.errors import NotAnOperationError
+from outgrow.model import BoundJob, Job
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def client_of(model: ServiceModel, entrances: Mapping[str, Any]) -> Any:
-    """A client of one service.
+    """A client of one service: its operations, and its jobs to be enqueued.
 
     It passes for an object of the service's class, as type checkers believe it to be.
 
@@ -22,6 +23,7 @@ def client_of(model: ServiceModel, entrances: Mapping[str, Any]) -> Any:
         entrances: What is called, by the operation's name.
     """
     operations = ", ".join(model.operations) or "none"
+    jobs = _jobs_of(model.cls)
     shown = model.cls.__qualname__
 
     def missing(_self: object, name: str) -> Any:
@@ -40,7 +42,7 @@ def client_of(model: ServiceModel, entrances: Mapping[str, Any]) -> Any:
         return model.cls
 
     members: dict[str, Any] = {
-        "__slots__": tuple(entrances),
+        "__slots__": (*entrances, *jobs),
         "__module__": model.module,
         "__doc__": model.cls.__doc__,
         "__getattr__": missing,
@@ -51,6 +53,19 @@ def client_of(model: ServiceModel, entrances: Mapping[str, Any]) -> Any:
     made = kind()
     for name, entrance in entrances.items():
         setattr(made, name, entrance)
+    for name, job in jobs.items():
+        setattr(made, name, BoundJob[..., Any](job.function, job.options, made))
     setattr(kind, "__setattr__", refuse)  # noqa: B010
     setattr(kind, "__delattr__", refuse)  # noqa: B010
     return made
+
+
+def _jobs_of(cls: type) -> dict[str, Job[..., Any]]:
+    """The jobs that stand in a class; whether they can run is asked when it starts."""
+    found: dict[str, Job[..., Any]] = {}
+    for owner in reversed(cls.__mro__):
+        for name, member in vars(owner).items():
+            found.pop(name, None)
+            if isinstance(member, Job):
+                found[name] = cast("Job[..., Any]", member)
+    return found

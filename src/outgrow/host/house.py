@@ -18,6 +18,7 @@ from outgrow.errors import CallError
 from outgrow.host.arrival import note_refusal
 from outgrow.host.bridge import ThreadOperation, is_own, own_loop, use_loop
 from outgrow.host.client import client_of
+from outgrow.host.durable.here import start_by
 from outgrow.host.errand import Errand
 from outgrow.host.household import House
 from outgrow.model import describe, graph_of
@@ -165,6 +166,15 @@ def _lasting_loop() -> asyncio.AbstractEventLoop:
     running = get_running_loop()
     is_main = threading.current_thread() is threading.main_thread()
     return running if is_main or is_own(running) else own_loop()
+
+
+async def _start_for_job(cls: type) -> None:
+    """Start the service whose job is enqueued, so that there is something to keep it."""
+    house = _nearest()
+    await _at(house, _started(house, cls))
+
+
+start_by(_start_for_job)
 
 
 def hosts_services() -> bool:

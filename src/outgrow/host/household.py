@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import os
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import ServiceStartError, UnavailableError
 from outgrow.host.bridge import ThreadOperation
+from outgrow.host.durable.source import source_here
 from outgrow.host.services import CALLS_END_SECONDS, Host
 from outgrow.model import App
 from outgrow.wire import DEFAULT_SECONDS, Deadline
@@ -44,6 +46,7 @@ class House:
         clients: Of those that run.
         hosts: Which run them.
         books: What was called, also of those that have stopped.
+        source: Of the durable work.
         is_over: Whether they were stopped, or are about to be; none starts any more.
     """
 
@@ -53,6 +56,7 @@ class House:
         self.is_over = False
         self.hosts: list[Host] = []
         self.books: list[LinkBook] = []
+        self.source = source_here(os.environ)
         self._wishes: dict[tuple[type, ...], asyncio.Future[None]] = {}
         self._wished: asyncio.Queue[tuple[type, ...]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -119,6 +123,7 @@ class House:
 
     async def _live(self) -> None:
         async with contextlib.AsyncExitStack() as hosts:
+            hosts.push_async_callback(self.source.close)
             try:
                 while True:
                     await self._open(await self._wished.get(), hosts)
@@ -139,7 +144,7 @@ class House:
         try:
             missing = [cls for cls in classes if cls not in self.clients]
             # What is asked for later joins what runs: there are never two of one service.
-            host = Host(App(services=missing), running=dict(self.clients))
+            host = Host(App(services=missing), running=dict(self.clients), source=self.source)
             await host.start()
             hosts.push_async_callback(host.stop)
             self.hosts.append(host)

@@ -18,6 +18,7 @@ from collections.abc import (
     Iterator,
 )
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,15 +32,32 @@ from outgrow.host.bridge import ThreadOperation, use_loop_in_thread
 from outgrow.host.client import client_of
 from outgrow.host.clock import system_clock
 from outgrow.host.distance import at_a_distance
+from outgrow.host.durable.attempts import Handler
+from outgrow.host.durable.durable import Work
+from outgrow.host.durable.forms import job_form
+from outgrow.host.durable.here import activate, deactivate
+from outgrow.host.durable.outboxes import DatabaseOutbox
+from outgrow.host.durable.source import source_here
 from outgrow.host.gate import Gate
 from outgrow.host.path import CallPath, in_thread
 from outgrow.host.remote import OperationAnswerer
-from outgrow.model import App, all_providers, graph_of
+from outgrow.model import (
+    App,
+    all_providers,
+    describe_work,
+    does_work,
+    graph_of,
+    may_publish,
+    topic_of,
+)
+from outgrow.store import Database
 from outgrow.telemetry import LinkBook, station_book
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from outgrow.host.durable.durable import Durable
+    from outgrow.host.durable.source import DurableSource
     from outgrow.model import Field, Operation, ServiceModel
     from outgrow.telemetry import Station, StationTotals
     from outgrow.wire import Answerer
@@ -60,6 +78,9 @@ class Host:
         fakes: Stand in for services of their class.
         environment: Where fields find their values; the process's own where None.
         running: Clients of services that run already, which are not made again.
+        source: Of the durable work, for services that publish, receive or enqueue; as the
+            environment says where None.
+        is_durable: Whether they may; the keeper itself may not.
 
     Attributes:
         book: All calls, counted.
@@ -77,6 +98,8 @@ class Host:
         fakes: Sequence[object] = (),
         environment: Mapping[str, str] | None = None,
         running: Mapping[type, Any] | None = None,
+        source: DurableSource | None = None,
+        is_durable: bool = True,
     ) -> None:
         self.book = LinkBook()
         self.graph = graph_of(app.services)
@@ -89,6 +112,11 @@ class Host:
         self._running = running or {}
         self._exits = contextlib.AsyncExitStack()
         self._give_up_seconds = 0.0
+        self._owns_source = source is None
+        self._source = (source or source_here(self._environment)) if is_durable else None
+        self._durable: Durable | None = None
+        self._work = Work()
+        self._pools: dict[str, tuple[ThreadPoolExecutor, Station]] = {}
 
     async def start(self) -> None:
         """Make and start all services; what was started is stopped again where one fails.
@@ -97,14 +125,29 @@ class Host:
             ServiceError: One could not be made or started; names it.
         """
         try:
+            if self._source is not None:
+                await self._open_durable(self._source)
             for model in self.graph.services.values():
                 await self._start(model)
+            if self._durable is not None:
+                with _told("durable work"):
+                    await self._durable.serve(self._work)
+                self._exits.push_async_callback(self._durable.drain, CALLS_END_SECONDS)
         except BaseException as problem:
             try:
                 await self.stop()
             except Exception as another:
                 problem.add_note(f"While what had started was stopped: {another}")
             raise
+
+    async def _open_durable(self, source: DurableSource) -> None:
+        """Have services publish and enqueue; who receives and runs needs the store at once."""
+        if self._owns_source:
+            self._exits.push_async_callback(source.close)
+        activate(source)
+        self._exits.callback(deactivate, source)
+        if does_work(self.graph):
+            self._durable = await source.get()
 
     async def stop(self) -> None:
         """Stop all services, each before what it needs.
@@ -159,6 +202,44 @@ class Host:
         for name in model.starts[1:]:
             await self._hook(model, instance, name)
         self._clients[model.cls] = self._client(model, instance)
+        self._take_work(model, instance)
+
+    def _take_work(self, model: ServiceModel, instance: object) -> None:
+        """Have its subscriptions and jobs run here, once all services have started."""
+        work = describe_work(model.cls)
+        for method, subscription in work.subscriptions.items():
+            run = self._worker(model, subscription.kind, getattr(instance, method))
+            topic = f"topic {topic_of(subscription.event)}"
+            handler = self._handler(model, subscription.name, method, topic, run)
+            is_repeatable = subscription.options.repeatable
+            self._work.subscriptions.append(
+                (subscription, replace(handler, is_repeatable=is_repeatable))
+            )
+        for method, job in work.jobs.items():
+            run = self._worker(model, job.kind, partial(job.function, instance))
+            handler = self._handler(model, job.name, method, f"queue {job.queue}", run)
+            handler = replace(handler, is_repeatable=job.options.repeatable)
+            self._work.jobs.append((job_form(model.cls, method), handler))
+
+    def _handler(
+        self, model: ServiceModel, name: str, method: str, caller: str, run: Callable[..., Any]
+    ) -> Handler:
+        return Handler(
+            name=name,
+            shown=f"{model.cls.__name__}.{method}",
+            service=model.name,
+            caller=caller,
+            run=run,
+            is_repeatable=False,
+            book=self.book,
+        )
+
+    def _worker(self, model: ServiceModel, kind: str, function: Any) -> Any:
+        if kind != "thread":
+            return function
+        pool, station = self._threads(model)
+        gate = Gate(f"work of `{model.name}`", model.options.threads_max, 0)
+        return in_thread(pool, function, gate, station)
 
     async def _hook(self, model: ServiceModel, instance: Any, name: str) -> None:
         where = f"`{model.cls.__qualname__}.{name}`"
@@ -186,6 +267,11 @@ class Host:
             resource = field.type.of_service(field.service, options, self._environment)
             await resource.start()
         self._exits.push_async_callback(resource.stop)
+        if self._source is not None and isinstance(resource, Database) and may_publish(self.graph):
+            outbox = DatabaseOutbox(resource, self._source)
+            with _told(where):
+                await outbox.attach(is_needed=self._durable is not None)
+            self._exits.push_async_callback(outbox.stop)
         return resource
 
     async def _provided(self, field: Field, where: str) -> Any:
@@ -214,14 +300,7 @@ class Host:
         gate = Gate(what, options.concurrent_calls_max, options.queue_max)
         threads = None
         if any(each.kind == "thread" for each in model.operations.values()):
-            loop = asyncio.get_running_loop()
-            name = f"outgrow-{model.name}"
-            pool = ThreadPoolExecutor(options.threads_max, name, use_loop_in_thread, (loop,))
-            self._exits.callback(pool.shutdown, wait=False, cancel_futures=True)
-            station = station_book.meet(
-                f"threads {model.cls.__qualname__}", "threads", options.threads_max
-            )
-            threads = (pool, station)
+            threads = self._threads(model)
         gates = {name: _gate_of(each, gate) for name, each in model.operations.items()}
         _tell_of(model, gate, gates)
         entrances = {
@@ -230,6 +309,18 @@ class Host:
         }
         self._exits.push_async_callback(self._closed, what, {gate, *gates.values()})
         return client_of(model, entrances)
+
+    def _threads(self, model: ServiceModel) -> tuple[ThreadPoolExecutor, Station]:
+        """The threads of a service, for its `def` operations, subscriptions and jobs."""
+        known = self._pools.get(model.name)
+        if known is not None:
+            return known
+        loop, limit = asyncio.get_running_loop(), model.options.threads_max
+        pool = ThreadPoolExecutor(limit, f"outgrow-{model.name}", use_loop_in_thread, (loop,))
+        self._exits.callback(pool.shutdown, wait=False, cancel_futures=True)
+        station = station_book.meet(f"threads {model.cls.__qualname__}", "threads", limit)
+        self._pools[model.name] = (pool, station)
+        return pool, station
 
     async def _closed(self, what: str, gates: set[Gate]) -> None:
         """Refuse calls of a service from now on, and let those end that run."""

@@ -37,7 +37,7 @@ class JobOptions:
 
     Attributes:
         name: By which waiting ones are found again; of the service and the method where None.
-        queue: Where it waits.
+        queue: Where it waits; in one named as its service where None.
         priority: Those with a higher one start first; -9 to 9.
         attempts_max: How often it may be started.
         backoff: Pauses between attempts.
@@ -52,7 +52,7 @@ class JobOptions:
     """
 
     name: str | None = None
-    queue: str = "default"
+    queue: str | None = None
     priority: int = 0
     attempts_max: int = ATTEMPTS_MAX
     backoff: Backoff = field(default_factory=Backoff)
@@ -187,7 +187,7 @@ def job(function: Callable[Concatenate[Any, P], R], /) -> Job[P, R]: ...
 def job(
     *,
     name: str | None = None,
-    queue: str = "default",
+    queue: str | None = None,
     priority: int = 0,
     attempts_max: int = ATTEMPTS_MAX,
     backoff: Backoff | None = None,
@@ -208,7 +208,8 @@ def job(function: Callable[..., Any] | None = None, /, **given: Any) -> Any:
         given: All by name, as follows.
 
             name: By which waiting ones are found again; give it before you rename the method.
-            queue: Where it waits.
+            queue: Where it waits; by itself in one named as its service. A queue is of the
+                services of one group.
             priority: Those with a higher one start first; -9 to 9.
             attempts_max: How often it may be started before it goes to the dead letters.
             backoff: Pauses between attempts.
@@ -249,7 +250,7 @@ def _options_from(function: Callable[..., Any], given: dict[str, Any]) -> JobOpt
     unique = given.get("unique", ())
     options = JobOptions(
         name=given.get("name"),
-        queue=given.get("queue", "default"),
+        queue=given.get("queue"),
         priority=given.get("priority", 0),
         attempts_max=given.get("attempts_max", ATTEMPTS_MAX),
         backoff=given.get("backoff") or Backoff(),

@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from outgrow.errors import FieldTypeError, SignatureError
 from outgrow.model.described import Parameter, describe
-from outgrow.model.events import Event, SubscriptionOptions, options_of_event
+from outgrow.model.events import Event, SubscriptionOptions, all_events, options_of_event
 from outgrow.model.jobs import Job, JobOptions
 from outgrow.model.schema import Shape, fingerprint_of, shape_of
 
@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from outgrow.model.declare import ServiceOptions
+    from outgrow.model.graph import Graph
     from outgrow.model.schedule import Schedule
 
 _REFUSED = (
@@ -81,6 +82,11 @@ class JobModel:
     schedules: tuple[Schedule, ...]
 
     @property
+    def queue(self) -> str:
+        """Where it waits, unless who enqueues it says otherwise."""
+        return self.options.queue or self.service
+
+    @property
     def shape(self) -> Shape:
         """The shape of its arguments."""
         return shape_of({one.name: (one.type, one.default is ...) for one in self.parameters})
@@ -125,6 +131,17 @@ def describe_work(cls: type) -> WorkModel:
     model = WorkModel(MappingProxyType(subscriptions), MappingProxyType(jobs))
     setattr(cls, "__outgrow_work__", model)  # noqa: B010
     return model
+
+
+def does_work(graph: Graph) -> bool:
+    """Whether any service of these receives or runs something."""
+    works = [describe_work(model.cls) for model in graph.services.values()]
+    return any(work.subscriptions or work.jobs for work in works)
+
+
+def may_publish(graph: Graph) -> bool:
+    """Whether any of these services may publish or enqueue."""
+    return bool(all_events()) or does_work(graph)
 
 
 def shape_of_event(kind: type[Event]) -> Shape:

@@ -3,13 +3,16 @@
 SQLAlchemy, the drivers and Alembic are imported only when a database is opened or migrated.
 """
 
-from outgrow.store.address import variable_of
+from outgrow.store.address import url_of_durable, variable_of
+from outgrow.store.blocks import Handling, block_here, handled_here
 from outgrow.store.database import Database
 from outgrow.store.durable.deathwatch import DeathWatch
 from outgrow.store.durable.errors import (
     DurableError,
+    HandledBeforeError,
     LeaseLostError,
     MessageSizeError,
+    SecondBlockError,
     StoreBusyError,
     StoreLostError,
     StoreOwnedError,
@@ -17,8 +20,9 @@ from outgrow.store.durable.errors import (
     SubscriptionMissingError,
 )
 from outgrow.store.durable.failures import failure_of
-from outgrow.store.durable.ids import new_id
+from outgrow.store.durable.ids import new_id, wall_clock
 from outgrow.store.durable.opening import durable_at
+from outgrow.store.durable.outbox import Mover
 from outgrow.store.durable.protocol import (
     Crew,
     Dead,
@@ -52,12 +56,15 @@ from outgrow.store.durable.records import (
     Sighting,
     SubscriptionView,
 )
+from outgrow.store.durable.tunnel import METHODS, PARTS
 from outgrow.store.migrations import run_migrations
 from outgrow.store.options import DatabaseOptions, database
 from outgrow.store.scaffold import write_migrations
 from outgrow.store.turns import watch_turns
 
 __all__ = [
+    "METHODS",
+    "PARTS",
     "ClaimedJob",
     "Crew",
     "Database",
@@ -74,6 +81,8 @@ __all__ = [
     "Freed",
     "FromOffsets",
     "FromTime",
+    "HandledBeforeError",
+    "Handling",
     "JobOutcome",
     "JobState",
     "JobView",
@@ -81,6 +90,7 @@ __all__ = [
     "LeaseLostError",
     "Log",
     "MessageSizeError",
+    "Mover",
     "NewJob",
     "Placed",
     "Position",
@@ -90,6 +100,7 @@ __all__ = [
     "QueueLimits",
     "QueueView",
     "Rate",
+    "SecondBlockError",
     "Sighting",
     "Start",
     "StoreBusyError",
@@ -98,12 +109,16 @@ __all__ = [
     "StoreVersionError",
     "SubscriptionMissingError",
     "SubscriptionView",
+    "block_here",
     "database",
     "durable_at",
     "failure_of",
+    "handled_here",
     "new_id",
     "run_migrations",
+    "url_of_durable",
     "variable_of",
+    "wall_clock",
     "watch_turns",
     "write_migrations",
 ]

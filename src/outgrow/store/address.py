@@ -95,6 +95,22 @@ def variable_of(service: str) -> str:
     return re.sub(r"\W", "_", service).upper() + "_DATABASE_URL"
 
 
+DURABLE_VARIABLE = "OUTGROW_DURABLE_URL"
+DURABLE_FILE = ".outgrow/durable.db"
+
+
+def url_of_durable(environment: Mapping[str, str]) -> str:
+    """The URL of the store of events and jobs.
+
+    It is where `OUTGROW_DURABLE_URL` says, else on the PostgreSQL server that `DATABASE_URL` names,
+    else in the file `.outgrow/durable.db`.
+    """
+    if url := environment.get(DURABLE_VARIABLE):
+        return url
+    shared = environment.get("DATABASE_URL", "")
+    return shared if shared.startswith("postgres") else f"sqlite:///{DURABLE_FILE}"
+
+
 def url_of_service(
     service: str, given: str | None, environment: Mapping[str, str]
 ) -> tuple[str, str]:

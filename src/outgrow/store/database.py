@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from outgrow.errors import DatabaseUnreachableError
 from outgrow.store.address import address_of, url_of_service
+from outgrow.store.blocks import carrying
 from outgrow.store.limits import Limits
 from outgrow.store.migrations import upgrade
 from outgrow.store.options import CONNECTIONS_MAX, DatabaseOptions
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from outgrow.store.address import Address
+    from outgrow.store.blocks import Outbox
+    from outgrow.store.durable.outbox import Dialect
     from outgrow.store.postgres import PostgresStore
+    from outgrow.store.sessions import Session
     from outgrow.store.sqlite import SqliteStore
 
 TURN_SECONDS_MAX = 15.0
@@ -46,6 +50,9 @@ class Database:
         turn_seconds_max: How long `begin()` and `read()` wait to begin.
         held_seconds_warn: Who writes to SQLite longer than this is named in the log.
         variable: The environment variable that holds the URL, for the texts of errors.
+
+    Attributes:
+        outbox: Where what its transactions publish goes; None where they cannot.
 
     Raises:
         DatabaseUrlError: The URL is not understood.
@@ -74,6 +81,7 @@ class Database:
             turn_seconds_max=turn_seconds_max,
             held_seconds_warn=held_seconds_warn,
         )
+        self.outbox: Outbox | None = None
         self._store: SqliteStore | PostgresStore | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -104,6 +112,11 @@ class Database:
     def shown_url(self) -> str:
         """Where it is, without a password."""
         return self._address.shown
+
+    @property
+    def dialect(self) -> Dialect:
+        """Which of the two it is."""
+        return "sqlite" if self._address.kind == "sqlite" else "postgresql"
 
     async def start(self) -> None:
         """Open it, and bring its tables to what the code needs; safe from many processes at once.
@@ -146,8 +159,12 @@ class Database:
     ) -> None:
         await self.stop()
 
-    def begin(self) -> AbstractAsyncContextManager[AsyncSession]:
+    def begin(self) -> AbstractAsyncContextManager[Session]:
         """A session in one transaction: committed at the end, rolled back on an error.
+
+        What is published or enqueued in it exists if and only if it commits. In a subscription or a
+        job it may be begun once, and notes that the message is handled; on a repeat it ends the
+        attempt.
 
         On SQLite one session writes at a time: it waits for its turn, first come, first served.
         Keep the block short, and call nobody else in it.
@@ -155,8 +172,11 @@ class Database:
         Raises:
             WriteTurnError: Its turn did not come in time, or its task has begun already.
             DatabaseUnreachableError: No connection was free in time.
+            HandledBeforeError: The message that is handled here was handled before.
+            SecondBlockError: It is the second one in handling a message.
         """
-        return self._opened().begin(place_of_caller())
+        begun = self._opened().begin(place_of_caller())
+        return begun if self.outbox is None else carrying(begun, self.outbox, self.name)
 
     def read(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A session that sees one moment of the database, waits for no writer and cannot write.

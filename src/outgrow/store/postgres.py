@@ -18,7 +18,7 @@ from outgrow.errors import (
     WriteTurnError,
 )
 from outgrow.store.address import WRITE_SO
-from outgrow.store.sessions import all_in_use, cannot_write, refuse_unwritten
+from outgrow.store.sessions import Session, all_in_use, cannot_write, refuse_unwritten
 from outgrow.store.turns import Turns, not_nested
 
 try:
@@ -78,13 +78,13 @@ class PostgresStore:
             await self._engine.dispose()
 
     @asynccontextmanager
-    async def begin(self, place: Place) -> AsyncGenerator[AsyncSession]:
+    async def begin(self, place: Place) -> AsyncGenerator[Session]:
         """A session in one transaction."""
         # On SQLite this would wait for itself; what works on one shall work on the other.
         with not_nested(self, place, self.address.shown):
             turn = await self._turn(place)
             try:
-                session = AsyncSession(self._engine, expire_on_commit=False)
+                session = Session(self._engine, expire_on_commit=False)
                 async with session, session.begin():
                     yield session
             finally:

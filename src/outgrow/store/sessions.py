@@ -4,17 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from outgrow.errors import DatabaseUnreachableError, ReadOnlyError
 
 if TYPE_CHECKING:
     from sqlalchemy import ExceptionContext
-    from sqlalchemy.ext.asyncio import AsyncSession
 
     from outgrow.store.address import Address
+    from outgrow.store.blocks import Block
     from outgrow.store.limits import Limits
     from outgrow.store.turns import Turns
 
 STATEMENT_SHOWN_MAX = 200  # characters
+
+
+class Session(AsyncSession):
+    """A session of SQLAlchemy that can also publish, as part of its transaction."""
+
+    block: Block | None = None
+
+    def publish(self, *events: object) -> None:
+        """Have events published if and when the transaction commits.
+
+        Raises:
+            DatabaseUnreachableError: Its database belongs to no service that runs.
+            MessageSizeError: One is larger than an event may be.
+            ServiceError: It is no event.
+            WriteTurnError: The transaction has ended.
+        """
+        block = self.block
+        if block is None:
+            raise DatabaseUnreachableError(
+                "nobody moves the events of this database to where they are read",
+                hint="Publish through the `Database` of a service that runs",
+            )
+        for event in events:
+            block.add(block.outbox.publication(event))
 
 
 def all_in_use(address: Address, limits: Limits, turns: Turns) -> DatabaseUnreachableError:

@@ -31,7 +31,7 @@ from outgrow.store.files import (
     unreachable,
 )
 from outgrow.store.locks import writer_of
-from outgrow.store.sessions import all_in_use, cannot_write, refuse_unwritten
+from outgrow.store.sessions import Session, all_in_use, cannot_write, refuse_unwritten
 from outgrow.store.settle import SettledStack, settle
 from outgrow.store.turns import Turns, not_nested, turns_of_file
 
@@ -97,7 +97,7 @@ class SqliteStore:
             await settle(asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True))
 
     @asynccontextmanager
-    async def begin(self, place: Place) -> AsyncGenerator[AsyncSession]:
+    async def begin(self, place: Place) -> AsyncGenerator[Session]:
         """A session that alone writes."""
         until = self._loop.time() + self._limits.turn_seconds_max
         with not_nested(self.address.target, place, self.address.shown):
@@ -107,7 +107,7 @@ class SqliteStore:
                     connection = await stack.enter_async_context(self._writer.connect())
                     await self._lock(connection, until)
                     stack.enter_context(self._watched(turn))
-                    session = AsyncSession(connection, expire_on_commit=False)
+                    session = Session(connection, expire_on_commit=False)
                     await stack.enter_async_context(session)
                     await stack.enter_async_context(session.begin())
                     yield session

@@ -12,8 +12,8 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import ServiceStartError
-from outgrow.host import Exchange, Host
-from outgrow.model import App, graph_of
+from outgrow.host import Exchange, Host, KeeperHints, active, keeping
+from outgrow.model import App, does_work, graph_of
 from outgrow.testing.child import Advance, Begin, Count, Done, Load, Report, Stop, thing_of
 from outgrow.testing.clock import ManualClock
 from outgrow.wire import Channel, ChannelClosedError, channel_pair, error_of
@@ -21,7 +21,8 @@ from outgrow.wire import Channel, ChannelClosedError, channel_pair, error_of
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 
-    from outgrow.host import Clock
+    from outgrow.host import Clock, DurableSource
+    from outgrow.testing.watched import TestWork
 
 _STOP_SECONDS_MAX = 10.0
 _CHILD = "import sys; from outgrow.testing.child import main; sys.exit(main(int(sys.argv[1])))"
@@ -34,6 +35,7 @@ async def apart(
     fakes: Sequence[object],
     environment: Mapping[str, str] | None,
     clock: Clock | None,
+    work: TestWork,
 ) -> AsyncGenerator[dict[type, Any]]:
     """Run services apart; gives their clients by class.
 
@@ -51,9 +53,11 @@ async def apart(
         exits.push_async_callback(exchange.close)
         exchange.take({name: [meeting] for name, meeting in meetings.items()})
         clients = dict(exchange.remote_clients([]))
+        keeper = f"unix:{folder}/keeper.sock"
+        source = await exits.enter_async_context(_kept_here(work, keeper, does_work(graph)))
         for name, model in graph.services.items():
             if model.cls in faked:
-                await _play_fake(model.cls, fakes, clients, meetings[name], exits)
+                await _play_fake(model.cls, fakes, clients, meetings[name], source, exits)
         load = Load(
             paths=[each for each in sys.path if each],
             folder=os.getcwd(),  # noqa: PTH109 - as the test sees it
@@ -63,6 +67,7 @@ async def apart(
             environment=dict(environment) if environment is not None else None,
             now=clock.now() if clock is not None else None,
             meetings=meetings,
+            keeper=keeper,
         )
         troupe = exits.enter_context(_Troupe())
         await troupe.load(load)
@@ -76,15 +81,35 @@ async def apart(
         yield clients
 
 
+@contextlib.asynccontextmanager
+async def _kept_here(
+    work: TestWork, meeting: str, is_needed: bool
+) -> AsyncGenerator[DurableSource]:
+    """Have this process keep what the services publish and enqueue."""
+    hints = KeeperHints()
+    source = work.source(hints)
+    try:
+        if is_needed:
+            durable = await source.get()
+            async with keeping(durable.store, hints, meeting):
+                with active(source):
+                    yield source
+        else:
+            yield source
+    finally:
+        await source.close()
+
+
 async def _play_fake(
     cls: type,
     fakes: Sequence[object],
     clients: Mapping[type, Any],
     meeting: str,
+    source: DurableSource,
     exits: contextlib.AsyncExitStack,
 ) -> None:
     others = {each: client for each, client in clients.items() if each is not cls}
-    host = Host(App(services=[cls]), fakes=fakes, running=others)
+    host = Host(App(services=[cls]), fakes=fakes, running=others, source=source)
     await host.start()
     exits.push_async_callback(host.stop)
     exchange = Exchange("fake", 1, host.graph, random.Random(1))

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from outgrow.host import Clock, Exchange, Host
+from outgrow.host import Clock, Exchange, Host, kept_source
 from outgrow.model import App, Graph, graph_of
 from outgrow.testing.clock import ManualClock
 from outgrow.wire import Channel, ChannelClosedError, Fault, fault_of
@@ -42,6 +42,7 @@ class Load(msgspec.Struct, tag="load"):
         environment: Where fields find their values; the process's own where None.
         now: What the clock shows, where the test passes one in.
         meetings: Where each service listens, by its name.
+        keeper: Where durable work is asked for.
     """
 
     paths: list[str]
@@ -52,6 +53,7 @@ class Load(msgspec.Struct, tag="load"):
     environment: dict[str, str] | None
     now: datetime | None
     meetings: dict[str, str]
+    keeper: str
 
 
 class Begin(msgspec.Struct, tag="begin"):
@@ -139,7 +141,8 @@ class Play:
         model = self._graph.services[self._name]
         remote = exchange.remote_clients([self._name])
         app = App(services=[model.cls], providers=self._providers())
-        host = Host(app, environment=self._load.environment, running=remote)
+        source = kept_source(self._load.keeper, self._name, moves_at_once=True)
+        host = Host(app, environment=self._load.environment, running=remote, source=source)
         exchange.take({name: [each] for name, each in self._load.meetings.items()})
         try:
             await host.start()
@@ -158,6 +161,7 @@ class Play:
             self._channel.send(Failed(fault_of(problem)))
         else:
             self._channel.send(Done())
+        await source.close()
         await exchange.close()
 
     def _providers(self) -> list[Callable[..., Any]]:

@@ -67,3 +67,20 @@ class SubscriptionMissingError(DurableError, LookupError):
 
     code = "OG707"
     hint = "Subscribe first"
+
+
+class SecondBlockError(DurableError):
+    """A subscription or a job begins a second transaction on its service's own database."""
+
+    code = "OG708"
+    hint = "Put all changes into one `begin()` block, or mark it: `repeatable=True`"
+
+
+class HandledBeforeError(DurableError):
+    """A message was handled by an earlier attempt, whose end was not heard of.
+
+    Attempts end here by themselves; catching it changes nothing.
+    """
+
+    code = "OG709"
+    hint = "Let it pass: what was to be done is done"

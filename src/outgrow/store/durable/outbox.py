@@ -14,7 +14,7 @@ what handling them changed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from outgrow.store.database import Database
-    from outgrow.store.durable.protocol import DurableStore
 
 Dialect = Literal["sqlite", "postgresql"]
 Message = Publication | NewJob
@@ -100,8 +99,15 @@ def statements_for(dialect: Dialect, messages: Sequence[Message]) -> list[Statem
     return found
 
 
-async def write_to_outbox(session: AsyncSession, messages: Sequence[Message]) -> None:
+async def write_to_outbox(
+    session: AsyncSession, messages: Sequence[Message], *, makes_tables: bool = False
+) -> None:
     """Have these published or enqueued if the session commits; call it last.
+
+    Args:
+        session: Of the service's own database.
+        messages: In their order.
+        makes_tables: Whether the tables may be missing.
 
     Raises:
         MessageSizeError: One cannot be held.
@@ -109,6 +115,10 @@ async def write_to_outbox(session: AsyncSession, messages: Sequence[Message]) ->
     from sqlalchemy import text
 
     dialect: Dialect = "sqlite" if session.get_bind().dialect.name == "sqlite" else "postgresql"
+    if makes_tables:
+        await session.flush()
+        for statement in tables_of_outbox(dialect):
+            await session.execute(text(statement))
     for statement, values in statements_for(dialect, messages):
         await session.execute(text(statement), values)
 
@@ -126,25 +136,51 @@ async def mark_handled(session: AsyncSession, handler: str, id: UUID, now_ms: in
     return result.rowcount > 0
 
 
+class Taking(Protocol):
+    """Takes what is moved, and returns once it is kept."""
+
+    async def append(self, events: Sequence[Publication]) -> object:
+        """Keep events."""
+        ...
+
+    async def enqueue(self, jobs: Sequence[NewJob]) -> object:
+        """Keep jobs."""
+        ...
+
+
 class Mover:
-    """Moves what stands in a service's outbox to the store.
+    """Moves what stands in a service's outbox to where it is taken.
 
     Args:
         database: The service's own, started.
-        store: Where events and jobs go.
+        taker: Where events and jobs go.
     """
 
-    def __init__(self, database: Database, store: DurableStore) -> None:
+    def __init__(self, database: Database, taker: Taking) -> None:
         self._database = database
-        self._store = store
+        self._taker = taker
 
-    async def prepare(self, dialect: Dialect) -> None:
+    async def prepare(self) -> None:
         """Make the tables where they are missing."""
         from sqlalchemy import text
 
         async with self._database.begin() as session:
-            for statement in tables_of_outbox(dialect):
+            for statement in tables_of_outbox(self._database.dialect):
                 await session.execute(text(statement))
+
+    async def has_waiting(self) -> bool:
+        """Whether something was left in the outbox; the tables may be missing."""
+        from sqlalchemy import inspect, text
+
+        async with self._database.read() as session:
+            connection = await session.connection()
+            has_table = await connection.run_sync(
+                lambda plain: inspect(plain).has_table("outgrow_outbox")
+            )
+            if not has_table:
+                return False
+            rows = (await session.execute(text(_READ), {"count": 1})).all()
+        return bool(rows)
 
     async def move(self) -> int:
         """Move the first that wait; how many, 0 where none do.
@@ -168,9 +204,9 @@ class Mover:
         events = [one for _, one in chosen if isinstance(one, Publication)]
         jobs = [one for _, one in chosen if isinstance(one, NewJob)]
         if events:
-            await self._store.log.append(events)
+            await self._taker.append(events)
         if jobs:
-            await self._store.queue.enqueue(jobs)
+            await self._taker.enqueue(jobs)
         async with self._database.begin() as session:
             await session.execute(text(_DELETE), [{"seq": seq} for seq, _ in chosen])
         return len(chosen)

@@ -313,6 +313,7 @@ class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True):
         is_paused: Whether nothing is given out.
         unread_count: Events that it has not been given.
         parked_count: Events that wait for another try, or behind one that does.
+        next_try_ms: When the first of these is to be tried; None where none waits for its time.
     """
 
     name: str
@@ -321,6 +322,7 @@ class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True):
     is_paused: bool
     unread_count: int
     parked_count: int
+    next_try_ms: int | None = None
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):

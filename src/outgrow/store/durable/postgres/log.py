@@ -222,7 +222,9 @@ class PostgresLog:
                 JOIN outgrow.head h ON h.topic = s.topic AND h.partition = c.partition
                 WHERE c.subscription = s.name), 0)::bigint AS unread,
             (SELECT count(*) FROM (SELECT 1 FROM outgrow.parked p WHERE p.subscription = s.name
-                LIMIT {COUNT_MAX}) q) AS parked
+                LIMIT {COUNT_MAX}) q) AS parked,
+            (SELECT min(p.due_ms) FROM outgrow.parked p WHERE p.subscription = s.name
+                AND p.state = 0) AS next_try
             FROM outgrow.subscription s ORDER BY s.name"""
         return [
             SubscriptionView(
@@ -232,6 +234,7 @@ class PostgresLog:
                 is_paused=row["is_paused"],
                 unread_count=row["unread"],
                 parked_count=row["parked"],
+                next_try_ms=row["next_try"],
             )
             for row in await self._pool.run(lambda db: db.fetch(asked))
         ]

@@ -332,6 +332,7 @@ def _views(db: WriterConnection) -> list[SubscriptionView]:
         "ON h.topic = ? AND h.partition = c.partition WHERE c.subscription = ?"
     )
     parked = "SELECT count(*) FROM (SELECT 1 FROM parked WHERE subscription = ? LIMIT ?)"
+    next_try = "SELECT min(due_ms) FROM parked WHERE subscription = ? AND state = 0"
     asked = "SELECT name, topic, attempts_max, is_paused FROM subscription ORDER BY name"
     return [
         SubscriptionView(
@@ -341,6 +342,7 @@ def _views(db: WriterConnection) -> list[SubscriptionView]:
             is_paused=bool(is_paused),
             unread_count=db.execute(unread, (topic, name)).fetchone()[0],
             parked_count=db.execute(parked, (name, COUNT_MAX)).fetchone()[0],
+            next_try_ms=db.execute(next_try, (name,)).fetchone()[0],
         )
         for name, topic, attempts_max, is_paused in db.execute(asked).fetchall()
     ]

@@ -1,0 +1,136 @@
+"""One attempt at a job or an event: its context, its time, what is counted of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass
+from time import monotonic_ns
+from typing import TYPE_CHECKING, Any
+
+from outgrow.host.durable.errors import JobExitError
+from outgrow.host.durable.forms import extras_of
+from outgrow.host.tracing import flaw, segment_from
+from outgrow.store import Handling, handled_here
+from outgrow.telemetry import (
+    OPERATION,
+    SPANS_MAX,
+    begin_segment,
+    bucket_of,
+    keeper,
+    metered,
+    recording,
+    segment_failed,
+)
+from outgrow.wire import NEVER_NS, Deadline, Frame, current, unpack_baggage
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from uuid import UUID
+
+    from outgrow.store import DurableStore, Lease
+    from outgrow.telemetry import LinkBook, Segment
+
+
+@dataclass(frozen=True, eq=False)
+class Handler:
+    """A method that handles events or jobs.
+
+    Attributes:
+        name: By which it is known to the store, such as `mail.send_receipt`.
+        shown: For people, such as `Mail.send_receipt`.
+        service: Name of its service.
+        caller: What the calls are counted from, such as `queue mail`.
+        run: Does it; takes the arguments by name.
+        is_repeatable: Whether doing it twice has the effect of once.
+        book: Counts them.
+    """
+
+    name: str
+    shown: str
+    service: str
+    caller: str
+    run: Callable[..., Awaitable[Any]]
+    is_repeatable: bool
+    book: LinkBook
+
+
+@dataclass(frozen=True)
+class JobRun:
+    """The job that runs in this context."""
+
+    store: DurableStore
+    lease: Lease
+    id: UUID
+    attempt: int
+
+
+job_here: ContextVar[JobRun | None] = ContextVar("outgrow_job", default=None)
+
+
+async def attempted(
+    handler: Handler,
+    arguments: Mapping[str, Any],
+    id: UUID,
+    *,
+    seconds: float | None,
+    headers: Mapping[str, str],
+) -> Any:
+    """Do it once; must be called in a task of its own.
+
+    Returns:
+        What the method returned; None where an earlier attempt had done it.
+
+    Raises:
+        DeadlineExceededError: It took longer than it may.
+        Exception: What the method raised.
+    """
+    segment = _placed(handler, headers)
+    handling = Handling(handler.name, id, handler.service, is_repeatable=handler.is_repeatable)
+    handled_here.set(handling)
+    link = handler.book.meet(handler.caller, handler.shown)
+    begun_ns, problem = monotonic_ns(), ""
+    try:
+        limit = Deadline(seconds, f"`{handler.shown}`") if seconds is not None else nullcontext()
+        with limit:
+            work = handler.run(**arguments)
+            return await (metered(link, work) if link.calls & 15 == 7 else work)
+    except BaseException as error:
+        if handling.was_before and isinstance(error, Exception):
+            return None
+        link.errors += 1
+        if segment is not None:
+            problem = flaw(segment, error)
+            if not isinstance(error, asyncio.CancelledError):
+                segment_failed(segment, wholly=True)
+        if isinstance(error, SystemExit):  # it would stop the loop, and the worker with it
+            raise JobExitError(f"`{handler.shown}` called sys.exit({error.code!r})") from error
+        raise
+    finally:
+        ended_ns = monotonic_ns()
+        link.calls += 1
+        link.duration_ns += ended_ns - begun_ns
+        link.buckets[bucket_of(ended_ns - begun_ns)] += 1
+        if segment is not None:
+            _end(segment, handler, begun_ns, ended_ns, problem)
+
+
+def _placed(handler: Handler, headers: Mapping[str, str]) -> Segment | None:
+    extras = extras_of(headers)
+    unpack_baggage(extras)
+    segment = segment_from(extras)
+    if segment is None and recording.is_on:
+        segment = begin_segment(monotonic_ns())
+    span = segment.next() if segment is not None else 0
+    current.set(Frame(handler.shown, NEVER_NS, segment, span))
+    return segment
+
+
+def _end(segment: Segment, handler: Handler, begun_ns: int, ended_ns: int, problem: str) -> None:
+    frame = current.get()
+    number = frame.span if frame is not None else 0
+    if number <= SPANS_MAX:
+        span = (number, 0, handler.shown, OPERATION, begun_ns, ended_ns, problem, None)
+        segment.spans.append(span)
+    keeper.sieve(handler.shown).end(segment, ended_ns)

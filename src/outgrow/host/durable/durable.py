@@ -1,0 +1,184 @@
+"""The durable work of one process: its store, and what it runs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from outgrow.host.durable.care import Care
+from outgrow.host.durable.events import EventRunner
+from outgrow.host.durable.forms import event_form
+from outgrow.host.durable.hints import Hints, queue_name, topic_name
+from outgrow.host.durable.jobs import JobRunner
+from outgrow.host.durable.names import worker_name
+from outgrow.host.durable.schedules import Schedules
+from outgrow.host.durable.schemas import declare_all
+from outgrow.host.durable.tenure import Tenure
+from outgrow.model import all_events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from outgrow.host.durable.attempts import Handler
+    from outgrow.host.durable.forms import JobForm
+    from outgrow.model import SubscriptionModel
+    from outgrow.store import DurableStore, NewJob, Placed, Position, Publication
+
+SLOTS = 10
+IDLE_SECONDS = 5.0
+
+
+@dataclass
+class Work:
+    """What some services do beside answering calls.
+
+    Attributes:
+        subscriptions: With what handles their events.
+        jobs: With what runs them.
+    """
+
+    subscriptions: list[tuple[SubscriptionModel, Handler]] = field(
+        default_factory=list["tuple[SubscriptionModel, Handler]"]
+    )
+    jobs: list[tuple[JobForm, Handler]] = field(default_factory=list["tuple[JobForm, Handler]"])
+
+    def __bool__(self) -> bool:
+        return bool(self.subscriptions or self.jobs)
+
+
+class Durable:
+    """Publishes, enqueues and runs for one process.
+
+    Args:
+        store: Where it is kept; started by `start`.
+        name: Of the worker.
+        hints: Told by whoever else uses the store, as far as that can.
+        cares: Whether the store needs somebody who wakes and buries: a keeper does it itself.
+        idle_seconds: How often the store is asked for work where no hint came.
+        now_ms: The time by which schedules go.
+        slots: How many jobs of a queue, and keys of a subscription, are worked at once; by queue.
+    """
+
+    def __init__(
+        self,
+        store: DurableStore,
+        name: str,
+        *,
+        hints: Hints | None = None,
+        cares: bool = True,
+        idle_seconds: float = IDLE_SECONDS,
+        now_ms: Callable[[], int],
+        slots: Mapping[str, int] | None = None,
+    ) -> None:
+        self.store = store
+        self.hints = hints or Hints()
+        self.care = Care(store, self.hints)
+        self._name = name
+        self._cares = cares
+        self._idle_seconds = idle_seconds
+        self.now_ms = now_ms
+        self._slots = slots or {}
+        self._tenure: Tenure | None = None
+        self._runners: list[JobRunner | EventRunner] = []
+        self._schedules: list[Schedules] = []
+
+    async def start(self) -> None:
+        """Open the store.
+
+        Raises:
+            DurableError: It cannot be opened.
+        """
+        await self.store.start()
+        if self._cares:
+            self.care.start()
+
+    async def append(self, events: Sequence[Publication]) -> list[Position | None]:
+        """Keep events, and wake their subscriptions."""
+        placed = await self.store.log.append(events)
+        self.hints.tell(*{topic_name(one.topic) for one in events})
+        return placed
+
+    async def enqueue(self, jobs: Sequence[NewJob]) -> list[Placed]:
+        """Keep jobs, and wake who runs them."""
+        placed = await self.store.queue.enqueue(jobs)
+        self.hints.tell(*{queue_name(one.queue) for one in jobs})
+        return placed
+
+    async def serve(self, work: Work) -> None:
+        """Run this work, from now on.
+
+        Raises:
+            UnreadableError: Something waits that this version of the app cannot read.
+        """
+        forms = [event_form(kind) for kind in all_events()]
+        await declare_all(self.store, forms, [form for form, _ in work.jobs])
+        if not work:
+            return
+        if self._tenure is None:
+            tenure = Tenure(self.store, worker_name(self._name))
+            await tenure.start()
+            self._tenure = tenure
+        made = [*await self._subscribed(work), *self._queues(work)]
+        schedules = Schedules(self.store, [form for form, _ in work.jobs], self.hints, self.now_ms)
+        self._runners += made
+        self._schedules.append(schedules)
+        for runner in made:
+            runner.start()
+        schedules.start()
+
+    async def _subscribed(self, work: Work) -> list[EventRunner]:
+        assert self._tenure is not None
+        made: list[EventRunner] = []
+        for model, handler in work.subscriptions:
+            form, options = event_form(model.event), model.options
+            await self.store.log.subscribe(
+                model.name, form.topic, start=options.start, attempts_max=options.attempts_max
+            )
+            made.append(
+                EventRunner(
+                    self.store, self._tenure, model, handler, form, **self._ways(model.name)
+                )
+            )
+        return made
+
+    def _queues(self, work: Work) -> list[JobRunner]:
+        assert self._tenure is not None
+        kinds: dict[str, dict[str, tuple[Handler, JobForm]]] = {}
+        for form, handler in work.jobs:
+            kinds.setdefault(form.model.queue, {})[form.model.name] = (handler, form)
+        return [
+            JobRunner(self.store, self._tenure, queue, own, **self._ways(queue))
+            for queue, own in kinds.items()
+        ]
+
+    def _ways(self, name: str) -> dict[str, Any]:
+        slots = self._slots.get(name, SLOTS)
+        return {"slots": slots, "hints": self.hints, "idle_seconds": self._idle_seconds}
+
+    @property
+    def held_count(self) -> int:
+        """Jobs and events that are worked on here."""
+        return sum(runner.held_count for runner in self._runners)
+
+    async def sweep(self) -> None:
+        """Let start at once what is due by the clock, as after a test has set it."""
+        for schedules in self._schedules:
+            await schedules.turn()
+        await self.care.turn()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more work, and let that end which runs; what does not is given back."""
+        for schedules in self._schedules:
+            await schedules.stop()
+        await asyncio.gather(*(runner.stop(seconds) for runner in self._runners))
+        self._runners.clear()
+        self._schedules.clear()
+        if self._tenure is not None:
+            await self._tenure.stop()
+            self._tenure = None
+
+    async def stop(self) -> None:
+        """Close the store."""
+        await self.care.stop()
+        await self.store.stop()

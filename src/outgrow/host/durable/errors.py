@@ -1,0 +1,44 @@
+"""What can go wrong between an app and its durable work."""
+
+from __future__ import annotations
+
+from outgrow.errors import ServiceError
+
+
+class UnreadableError(ServiceError):
+    """Events or jobs wait that this version of the app cannot read."""
+
+    code = "OG711"
+    hint = (
+        "Give what was added a default and keep what was removed, until the old version has "
+        "worked them off; or give the event or job another name"
+    )
+
+
+class NoDurableError(ServiceError):
+    """Something is published or enqueued where no services run that could."""
+
+    code = "OG712"
+    hint = "Start the services before: `outgrow run`, `lifespan`, or in a test `running`"
+
+
+class JobExitError(ServiceError):
+    """A job or a subscription asked its process to end, which would take others along."""
+
+    code = "OG714"
+    hint = "Return, or raise an exception"
+
+
+class JobEndedError(ServiceError):
+    """A job whose result was awaited ended without one.
+
+    Attributes:
+        state: How it ended.
+    """
+
+    code = "OG713"
+    hint = "`outgrow jobs show ID` says why"
+
+    def __init__(self, text: str, *, state: str) -> None:
+        super().__init__(text)
+        self.state = state

@@ -1,0 +1,245 @@
+"""What any code of an app says: publish this, enqueue that."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import typing
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+import msgspec
+
+from outgrow.errors import WrongCallError
+from outgrow.host.durable.attempts import job_here
+from outgrow.host.durable.errors import JobEndedError, NoDurableError
+from outgrow.host.durable.forms import form_of, publication_of
+from outgrow.host.errand import Errand
+from outgrow.store import LeaseLostError, block_here
+from outgrow.wire import Codec
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from uuid import UUID
+
+    from outgrow.host.durable.attempts import JobRun
+    from outgrow.host.durable.durable import Durable
+    from outgrow.host.durable.forms import JobForm
+    from outgrow.host.durable.source import DurableSource
+    from outgrow.model import BoundJob, Event
+    from outgrow.store import JobState
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+FIRST_LOOK_SECONDS = 0.01
+LOOK_SECONDS_MAX = 0.5
+_ENDED = ("done", "cancelled", "expired", "dead")
+
+_active: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
+_starting: list[Callable[[type], Awaitable[None]]] = []
+
+
+def activate(source: DurableSource) -> None:
+    """Have what is published and enqueued from now on go there."""
+    _active.append((source, asyncio.get_running_loop()))
+
+
+def deactivate(source: DurableSource) -> None:
+    """Have it go where it went before."""
+    for at in range(len(_active) - 1, -1, -1):
+        if _active[at][0] is source:
+            del _active[at]
+            return
+
+
+@contextmanager
+def active(source: DurableSource) -> Generator[None]:
+    """Have what is published and enqueued in a `with` block go there."""
+    activate(source)
+    try:
+        yield
+    finally:
+        deactivate(source)
+
+
+def start_by(start: Callable[[type], Awaitable[None]]) -> None:
+    """Have services that nobody has started yet started by this."""
+    _starting[:] = [start]
+
+
+async def publish(*events: Event) -> None:
+    """Publish events: each subscription receives each at least once.
+
+    Inside a `begin()` block they are part of its transaction. Elsewhere they are on disk when this
+    returns.
+
+    Raises:
+        DurableError: They cannot be kept now.
+        NoDurableError: No services run here.
+        ValueMismatchError: A field holds what its type does not say.
+    """
+    publications = [publication_of(event) for event in events]
+    block = block_here()
+    if block is not None:
+        for one in publications:
+            block.add(one)
+    elif publications:
+        await _there(lambda durable: durable.append(publications), None)
+
+
+async def enqueue(job: BoundJob[P, R], /, *args: P.args, **kwargs: P.kwargs) -> EnqueuedJob[R]:
+    """Have a job run, once somebody has a place for it.
+
+    Inside a `begin()` block this is part of its transaction. Elsewhere the job is on disk when this
+    returns.
+
+        await enqueue(self.send_receipt.options(delay_seconds=60), order_id, to=email)
+
+    Args:
+        job: Read from the service or a client of it.
+        args: Of the job.
+        kwargs: Likewise.
+
+    Raises:
+        DurableError: It cannot be kept now.
+        NoDurableError: No services run here.
+        ValueMismatchError: An argument is not what its type says.
+    """
+    form = form_of(job)
+    made = form.new_job(job.chosen, args, kwargs)
+    block = block_here()
+    if block is not None:
+        block.add(made)
+        return EnqueuedJob(made.id, form)
+    owner = cast("type", job.owner.__class__)
+    (placed,) = await _there(lambda durable: durable.enqueue([made]), owner)
+    return EnqueuedJob(placed.id, form, placed.is_new)
+
+
+@dataclass(frozen=True)
+class EnqueuedJob(Generic[R_co]):
+    """A job that was enqueued.
+
+    Attributes:
+        id: By which it is known; of another job where that is unfinished and must be unique.
+        form: How it is kept.
+        is_new: Whether it was added; None where that is known only when the transaction ends.
+    """
+
+    id: UUID
+    form: JobForm = field(repr=False)
+    is_new: bool | None = None
+
+    async def state(self) -> JobState | None:
+        """Where it stands; None while its transaction is open, and once it is forgotten."""
+        view = await _there(lambda durable: durable.store.queue.find(self.id), None)
+        return view.state if view is not None else None
+
+    async def result(self) -> R_co:
+        """What it returned, once it has ended; the deadline that holds here ends the wait.
+
+        Raises:
+            JobEndedError: It ended without a result.
+        """
+        pause_seconds = FIRST_LOOK_SECONDS
+        while True:
+            view = await _there(lambda durable: durable.store.queue.find(self.id), None)
+            if view is not None and view.state in _ENDED:
+                break
+            await asyncio.sleep(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, LOOK_SECONDS_MAX)
+        if view.state == "done":
+            return self.form.result(view.result) if view.result else cast("R_co", None)
+        why = f": {view.failure.type}: {view.failure.text}" if view.failure else ""
+        raise JobEndedError(
+            f"the job `{view.kind}` {view.id} is {view.state}{why}", state=view.state
+        )
+
+    async def cancel(self) -> bool:
+        """Have it not run, or stop; whether it had not ended before."""
+        how = await _there(lambda durable: durable.store.queue.cancel(self.id), None)
+        return how != "finished"
+
+
+@overload
+async def step(
+    name: str, function: Callable[P, Coroutine[Any, Any, R]], /, *args: P.args, **kwargs: P.kwargs
+) -> R: ...
+@overload
+async def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
+async def step(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Do a part of a job once: its result is kept, and found by later attempts.
+
+    A crash between the end of the function and the keeping of its result has it done again.
+
+    Args:
+        name: Of the step, unlike that of any other of this job.
+        function: Does it; says what it returns.
+        args: Of the function.
+        kwargs: Likewise.
+
+    Raises:
+        LeaseLostError: The job was given to another worker meanwhile.
+        WrongCallError: No job runs here.
+    """
+    run = _run_here("step")
+    codec = _result_codec(name, function)
+    known = await run.store.queue.steps(run.id)
+    if name in known:
+        return codec.decode(known[name])
+    made = function(*args, **kwargs)
+    result = codec.crossed(await made if inspect.isawaitable(made) else made)
+    if not await run.store.queue.keep_step(
+        run.lease, run.id, run.attempt, name, codec.encode(result)
+    ):
+        raise LeaseLostError(f"the step `{name}` belongs to a job that another worker has now")
+    return result
+
+
+async def progress(value: float | str) -> None:
+    """Say how far the job is that runs here, for whoever looks at it.
+
+    Raises:
+        WrongCallError: No job runs here.
+    """
+    run = _run_here("progress")
+    encoded = msgspec.msgpack.encode(value)
+    await run.store.queue.progress(run.lease, run.id, run.attempt, encoded)
+
+
+def _run_here(what: str) -> JobRun:
+    run = job_here.get()
+    if run is None:
+        raise WrongCallError(
+            f"`{what}` was called where no job runs", hint="Call it in a method marked `@job`"
+        )
+    return run
+
+
+def _result_codec(name: str, function: Callable[..., Any]) -> Codec:
+    kind = inspect.signature(function).return_annotation
+    if isinstance(kind, str):
+        kind = typing.get_type_hints(function).get("return", Any)
+    if kind is inspect.Signature.empty:
+        kind = Any
+    return Codec(kind, f"the result of the step `{name}`")
+
+
+async def _there(ask: Callable[[Durable], Coroutine[Any, Any, R]], owner: type | None) -> R:
+    """Ask the durable work of this process, on its own event loop."""
+    if not _active and owner is not None:
+        for start in _starting:
+            await start(owner)
+    if not _active:
+        raise NoDurableError("nothing here keeps events and jobs, as no services run")
+    source, loop = _active[-1]
+
+    async def asked() -> R:
+        return await ask(await source.get())
+
+    if loop is asyncio.get_running_loop():
+        return await asked()
+    return await Errand(loop, asked()).outcome()

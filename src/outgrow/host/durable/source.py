@@ -1,0 +1,106 @@
+"""Where a process's durable work comes from: opened for the first who needs it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from outgrow.host.durable.durable import Durable
+from outgrow.host.durable.hints import Hints
+from outgrow.store import durable_at, url_of_durable, wall_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from outgrow.store import DurableStore
+
+
+# Where no hints come from other processes.
+POLL_SECONDS = 0.25
+
+
+class DurableSource:
+    """Gives the durable work of one process, and closes it at the end.
+
+    Args:
+        make: Makes it, not yet started.
+        moves_at_once: Whether a transaction returns only when what it published is in the log, as
+            tests want it.
+    """
+
+    def __init__(self, make: Callable[[], Durable], *, moves_at_once: bool = False) -> None:
+        self.moves_at_once = moves_at_once
+        self._make = make
+        self._durable: Durable | None = None
+        self._opening = asyncio.Lock()
+
+    async def get(self) -> Durable:
+        """It, started.
+
+        Raises:
+            DurableError: It cannot be opened.
+        """
+        async with self._opening:
+            if self._durable is None:
+                durable = self._make()
+                await durable.start()
+                self._durable = durable
+            return self._durable
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more work, and let that end which runs."""
+        if self._durable is not None:
+            await self._durable.drain(seconds)
+
+    async def close(self) -> None:
+        """End it."""
+        durable, self._durable = self._durable, None
+        if durable is not None:
+            await durable.stop()
+
+
+def kept_source(
+    meeting: str,
+    name: str,
+    *,
+    moves_at_once: bool = False,
+    slots: Mapping[str, int] | None = None,
+) -> DurableSource:
+    """That of a process whose durable work a keeper has.
+
+    Args:
+        meeting: Where the keeper answers.
+        name: Of the worker.
+        moves_at_once: See `DurableSource`.
+        slots: See `Durable`.
+    """
+
+    def make() -> Durable:
+        from outgrow.host.durable.kept import KeptStore
+
+        hints = Hints()
+        return Durable(
+            # It has its methods from the protocol itself.
+            cast("DurableStore", KeptStore(meeting, name, hints)),
+            name,
+            hints=hints,
+            cares=False,
+            now_ms=wall_clock,
+            slots=slots,
+        )
+
+    return DurableSource(make, moves_at_once=moves_at_once)
+
+
+def source_here(environment: Mapping[str, str]) -> DurableSource:
+    """That of this process, at the place that its environment names."""
+    url = url_of_durable(environment)
+
+    def make() -> Durable:
+        name = environment.get("OUTGROW_WORKER", "services")
+        ways: dict[str, Any] = {}
+        if url.startswith("postgres"):
+            ways["idle_seconds"] = POLL_SECONDS
+        return Durable(durable_at(url), name, now_ms=wall_clock, **ways)
+
+    return DurableSource(make)

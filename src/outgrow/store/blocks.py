@@ -1,0 +1,151 @@
+"""Transactions that also publish and enqueue, and those that handle a message exactly once.
+
+What is published or enqueued inside a block of `Database.begin()` is written to the outbox as the
+block's last statements, so that it exists if and only if the block commits. A block begun while a
+message is handled first writes down that message's id: a repeat finds it, and changes nothing.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+from outgrow.errors import WriteTurnError
+from outgrow.store.durable.errors import HandledBeforeError, SecondBlockError
+from outgrow.store.durable.ids import wall_clock
+from outgrow.store.durable.outbox import mark_handled, write_to_outbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from contextlib import AbstractAsyncContextManager
+    from uuid import UUID
+
+    from outgrow.store.durable.outbox import Message
+    from outgrow.store.durable.records import Publication
+    from outgrow.store.sessions import Session
+
+MESSAGES_MAX = 10_000
+
+
+class Outbox(Protocol):
+    """Where a database's messages go once they are committed."""
+
+    has_tables: bool
+    """Whether its tables are known to be there."""
+
+    def publication(self, event: object) -> Publication:
+        """An event on its way into the log."""
+        ...
+
+    async def committed(self) -> None:
+        """Some stand in the outbox now."""
+        ...
+
+
+class Block:
+    """One open transaction, and what is to be published and enqueued with it."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self.outbox = outbox
+        self.messages: list[Message] = []
+        self.is_open = True
+
+    def add(self, message: Message) -> None:
+        """Have it written when the transaction ends.
+
+        Raises:
+            WriteTurnError: It has ended, or holds too many.
+        """
+        if not self.is_open:
+            raise WriteTurnError(
+                "something is published by a session whose transaction has ended",
+                hint="Publish inside the `begin()` block",
+            )
+        if len(self.messages) >= MESSAGES_MAX:
+            raise WriteTurnError(
+                f"one transaction publishes more than {MESSAGES_MAX} events and jobs",
+                hint="Do it in several",
+            )
+        self.messages.append(message)
+
+
+class Handling:
+    """A message that is being handled.
+
+    Args:
+        handler: Name of the subscription or job.
+        id: Of the message.
+        database: Name of the service whose database its block changes.
+        is_repeatable: Whether doing it twice has the effect of once.
+
+    Attributes:
+        was_before: Its effect is there already, from an earlier attempt.
+    """
+
+    def __init__(self, handler: str, id: UUID, database: str, *, is_repeatable: bool) -> None:
+        self.handler = handler
+        self.id = id
+        self.database = database
+        self.is_repeatable = is_repeatable
+        self.was_before = False
+        self.blocks_count = 0
+
+    async def note(self, session: Session) -> None:
+        """Keep with this transaction that the message is handled.
+
+        Raises:
+            HandledBeforeError: It was, by an earlier attempt.
+            SecondBlockError: It is the second block of one attempt.
+        """
+        if self.blocks_count:
+            raise SecondBlockError(
+                f"`{self.handler}` begins a second transaction: a repeat could not tell which of "
+                "the two had been committed"
+            )
+        if not await mark_handled(session, self.handler, self.id, wall_clock()):
+            self.was_before = True
+            raise HandledBeforeError(f"`{self.handler}` has handled the message {self.id} before")
+
+
+_block: ContextVar[Block | None] = ContextVar("outgrow_block", default=None)
+handled_here: ContextVar[Handling | None] = ContextVar("outgrow_handling", default=None)
+
+
+def block_here() -> Block | None:
+    """The transaction in which this code runs; None outside of all."""
+    block = _block.get()
+    return block if block is not None and block.is_open else None
+
+
+@asynccontextmanager
+async def carrying(
+    begun: AbstractAsyncContextManager[Session], outbox: Outbox, name: str
+) -> AsyncGenerator[Session]:
+    """The same transaction, which also carries messages.
+
+    Args:
+        begun: What begins it.
+        outbox: Of its database.
+        name: Of the service whose database it is.
+    """
+    handling = handled_here.get()
+    if handling is not None and (handling.database != name or handling.is_repeatable):
+        handling = None
+    block, before = Block(outbox), _block.get()
+    async with begun as session:
+        if handling is not None:
+            await handling.note(session)
+        session.block = block
+        _block.set(block)
+        try:
+            yield session
+            if block.messages:
+                await write_to_outbox(session, block.messages, makes_tables=not outbox.has_tables)
+        finally:
+            block.is_open = False
+            _block.set(before)
+    if handling is not None:
+        handling.blocks_count += 1
+    if block.messages:
+        await outbox.committed()

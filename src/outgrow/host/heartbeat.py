@@ -59,6 +59,7 @@ class Heartbeat(threading.Thread):
         self.edge: Edge | None = None
         self.links: Callable[[], Iterable[LinkTotals]] = list
         self.calls_in_flight: Callable[[], int] = int
+        self.work_in_hand: Callable[[], int] = int
         self.is_starting = True
         self.last_words: Callable[[], None] = _nothing
         self._channel = channel
@@ -147,6 +148,7 @@ class Heartbeat(threading.Thread):
         return Beat(
             tick_age_seconds=age,
             in_flight=edge.in_flight + self.calls_in_flight(),
+            work_in_hand=self.work_in_hand(),
             connections=edge.connection_count,
             requests_total=edge.requests_total,
             waits_for=(edge.waits_for or running_line(self._loop_thread.ident))

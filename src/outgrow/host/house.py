@@ -243,6 +243,21 @@ def links() -> list[LinkTotals]:
     return [totals for book in books for totals in book.all()]
 
 
+def work_in_hand() -> int:
+    """Events and jobs that are worked on here; may be asked from any thread."""
+    return 0 if _house is None else _house.source.held_count
+
+
+async def drain_work(seconds: float) -> None:
+    """Take no more events and jobs, and let those end that run; what does not is given back.
+
+    Args:
+        seconds: The longest to wait.
+    """
+    if _house is not None and _house.loop.is_running():
+        await _at(_house, _house.source.drain(seconds))
+
+
 async def stop_services() -> None:
     """Stop all services of this process; calls that come later are refused.
 

@@ -23,6 +23,7 @@ from outgrow.host.house import app_graph
 from outgrow.host.makeup import makeup_of
 from outgrow.host.orders import Begin, Fork, Loaded, Order
 from outgrow.host.worker import Worker, run_hook
+from outgrow.model import may_publish
 from outgrow.telemetry import watch_frameworks, watch_outside
 from outgrow.wire import Channel, ChannelClosedError, current, edge_name
 
@@ -88,6 +89,7 @@ class Nursery:
                 seconds,
                 sorted(graph.services),
                 makeup_of(graph, began_ns),
+                may_publish(graph),
             )
         )
         for order, descriptors in self._orders():

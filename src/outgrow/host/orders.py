@@ -48,6 +48,7 @@ class Begin(msgspec.Struct, tag="begin"):
         has_colors: Its log goes to a terminal that shows colours.
         part: What it runs; None for all of the app.
         observer: Who observes it; None where nobody does, and nothing is recorded.
+        durable: Where its events and jobs are kept: the keeper's socket, or a server's URL.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Begin(msgspec.Struct, tag="begin"):
     has_colors: bool = False
     part: Part | None = None
     observer: Watch | None = None
+    durable: str = ""
 
 
 class Fork(msgspec.Struct, tag="fork"):
@@ -116,6 +118,7 @@ class Loaded(msgspec.Struct, tag="loaded"):
         seconds: How long the import took.
         services: Names of all services of the app.
         makeup: What these are made of; None where that is not known.
+        is_durable: Whether they publish or run jobs.
     """
 
     interface: str
@@ -124,6 +127,7 @@ class Loaded(msgspec.Struct, tag="loaded"):
     seconds: float
     services: list[str] = []
     makeup: Makeup | None = None
+    is_durable: bool = False
 
 
 class Failed(msgspec.Struct, tag="failed"):
@@ -160,6 +164,7 @@ class Beat(msgspec.Struct, tag="beat"):
         changed: Routes whose totals changed; with `busy_percent`.
         waits_for: Where start-up stands still, while the app starts.
         links: Links whose totals changed; with `busy_percent`.
+        work_in_hand: Jobs and events that are worked on.
     """
 
     tick_age_seconds: float
@@ -171,6 +176,7 @@ class Beat(msgspec.Struct, tag="beat"):
     changed: list[RouteTotals] = []
     waits_for: str = ""
     links: list[LinkTotals] = []
+    work_in_hand: int = 0
 
 
 class Worn(msgspec.Struct, tag="worn"):

@@ -14,10 +14,11 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import HookFailedError, OutgrowError
+from outgrow.host.durable.source import keep_at
 from outgrow.host.edge import TICK_SECONDS, Edge
 from outgrow.host.exchange import Exchange
 from outgrow.host.heartbeat import Heartbeat
-from outgrow.host.house import app_graph, links, start_part
+from outgrow.host.house import app_graph, drain_work, links, start_part, work_in_hand
 from outgrow.host.observed import Observed
 from outgrow.host.orders import Directory, Drain, Failed, Listen, Ready, Release, Started, Worn
 
@@ -68,6 +69,7 @@ class Worker:
     def run(self) -> int:
         """Serve until told to leave; returns the exit code of the process."""
         os.environ["OUTGROW_WORKER"] = self._begin.name
+        keep_at(self._begin.durable)
         _prepare_process()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(self._live())
@@ -91,6 +93,7 @@ class Worker:
         run_hook(self._settings.after_fork, self._begin.name)
         self._edge = edge = self._made_edge()
         self._heart.edge, self._heart.links = edge, self._links
+        self._heart.work_in_hand = work_in_hand
         assert self._leaving is not None
         self._observe(edge, loop)
         ticking = loop.create_task(self._tick(edge))
@@ -147,7 +150,10 @@ class Worker:
     async def _drain(self, edge: Edge, drain: Drain) -> None:
         loop = asyncio.get_running_loop()
         give_up = loop.time() + drain.seconds
+        # Another takes what this worker would have taken next.
+        giving_back = loop.create_task(drain_work(drain.seconds))
         await edge.drain(closes_idle=drain.closes_idle, seconds=drain.seconds)
+        await giving_back
         if self._exchange is not None:
             part = self._begin.part
             if self._is_orphan and part is not None and EDGE_NAME not in part.runs:

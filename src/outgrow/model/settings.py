@@ -153,6 +153,13 @@ class Settings:
     ws_ping_timeout_seconds: float = setting(20.0, "how long a pong may take; 0: for ever")
     ws_deflate: bool = setting(True, "compress WebSocket messages where the client can")
 
+    durable_url: str | None = setting(
+        None,
+        "where events and jobs are kept, sqlite:///FILE or postgresql://...; not set: on the server"
+        " that DATABASE_URL names, else in a file in the folder",
+        short="URL",
+        secret=True,
+    )
     folder: str = setting(".outgrow", "folder for state: control socket and log", short="FOLDER")
     control_port: int | None = setting(
         None, "also answer /-/live and /-/ready on this port, on the host address"

@@ -64,7 +64,7 @@ class Fleet:
         links: What they called.
         restarts: Unexpected deaths by worker name.
         is_stopping: Nothing is started any more.
-        observer: Where workers of versions that are loaded from now on report.
+        around: Where workers loaded from now on report, and where events and jobs are kept.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Fleet:
         self.restarts = self._roster.restarts
         self.events: deque[tuple[float, str]] = deque(maxlen=100)
         self.is_stopping = False
-        self.observer: Watch | None = None
+        self.around: tuple[Watch | None, str] = (None, "")
         self._make_sockets()
 
     # What is asked for from outside.
@@ -126,7 +126,7 @@ class Fleet:
         """
         self._replace_change("another reload came before this one was done")
         self._versions += 1  # never twice the same, whether it came to serve or not
-        begin = Begin("", self._versions, settings, self._has_colors, observer=self.observer)
+        begin = Begin("", self._versions, settings, self._has_colors, None, *self.around)
         load = Load(self._versions, begin, restarts_all=restarts_all)
         self.loads.append(load)
         self._nurseries.start(load)

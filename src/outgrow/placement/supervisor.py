@@ -24,6 +24,7 @@ from outgrow.placement.commit import commit_of
 from outgrow.placement.control import ControlServer
 from outgrow.placement.fleet import Fleet
 from outgrow.placement.folder import Folder
+from outgrow.placement.keeping import Keeping
 from outgrow.placement.kept import kept_plan
 from outgrow.placement.logbook import LogBook
 from outgrow.placement.machine import this_machine
@@ -112,6 +113,7 @@ class Supervisor:
         if told:
             self.say(told)
         self.observing = Observing(self.settings, folder, self._pipes, self.say, self._objectives)
+        self.keeping = Keeping(self.settings, folder, self._pipes, self.say)
         control = ControlServer(self, folder.socket_path)
         try:
             _become_subreaper()
@@ -120,6 +122,7 @@ class Supervisor:
             return await self._supervise()
         finally:
             self.fleet.kill()
+            self.keeping.kill()
             self.observing.close()
             await control.stop()
             self.listeners.close()
@@ -157,7 +160,7 @@ class Supervisor:
     def _look_for_commit(self, settings: Settings) -> None:
         """Have workers that start from now on report what they run."""
         commit = settings.commit or commit_of(Path(settings.app_dir))
-        self.fleet.observer = self.observing.watch(commit)
+        self.fleet.around = self.observing.watch(commit), self.keeping.place
 
     async def _tick(self) -> None:
         was_serving = False
@@ -174,6 +177,7 @@ class Supervisor:
         """Whatever one step runs into, the next ones must go on."""
         steps: list[Callable[[], object]] = [
             self.fleet.settle,
+            self._settle_keeper,
             partial(self.observing.settle, may_speak=was_serving),
         ]
         if was_serving:
@@ -184,6 +188,13 @@ class Supervisor:
             except Exception as problem:
                 where = "".join(traceback.format_exception(problem))
                 self.say(f"this should not have happened, supervision goes on\n{where}")
+
+    def _settle_keeper(self) -> None:
+        loads = {worker.load for worker in self.fleet.workers.values()}
+        if self.fleet.change is not None:
+            loads.add(self.fleet.change.target.load)
+        is_needed = any(load.loaded is not None and load.loaded.is_durable for load in loads)
+        self.keeping.settle(is_needed=is_needed)
 
     def _remark_placement(self) -> None:
         """Have it marked where what runs where is not as it was."""
@@ -353,6 +364,7 @@ class Supervisor:
         if is_again:
             self.say("asked again to stop: ending all workers at once")
             self.fleet.kill()
+            self.keeping.kill()
             self.observing.kill()
 
     def _reap(self) -> None:
@@ -364,6 +376,7 @@ class Supervisor:
             if pid == 0:
                 return
             self.observing.reaped(pid, status)
+            self.keeping.reaped(pid, status)
             self.fleet.reaped(pid, status)
 
     async def _stop(self) -> None:
@@ -379,9 +392,15 @@ class Supervisor:
                 self.fleet.kill()
             if now - said_at >= SAID_SECONDS:
                 said_at = now
-                requests = sum(w.beat.in_flight for w in self.fleet.workers.values() if w.beat)
-                self.say(f"stopping: requests that still run: {requests}; Ctrl+C again ends them")
+                beats = [w.beat for w in self.fleet.workers.values() if w.beat]
+                requests = sum(beat.in_flight for beat in beats)
+                work = sum(beat.work_in_hand for beat in beats)
+                jobs = f", events and jobs: {work}" if work else ""
+                self.say(
+                    f"stopping: requests that still run: {requests}{jobs}; Ctrl+C again ends them"
+                )
             await asyncio.sleep(0.02)
+        await self.keeping.stop()
         await self.observing.stop()
         self.say("stopped")
 

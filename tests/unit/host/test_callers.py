@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -122,6 +124,9 @@ def django_urls() -> Any:
         django.setup(set_prefix=False)
     with override_settings(ROOT_URLCONF=URLS, MIDDLEWARE=[]):
         yield
+    with warnings.catch_warnings():  # what Django leaves open where a view fails
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def asked(app: Any, interface: Any, at: str) -> list[str]:

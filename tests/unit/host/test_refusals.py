@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -97,6 +99,9 @@ def django_urls() -> Any:
         django.setup(set_prefix=False)
     with override_settings(ROOT_URLCONF=URLS, MIDDLEWARE=[]):
         yield
+    with warnings.catch_warnings():  # what Django leaves open where a view fails
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def response_of(app: Any, interface: Any = "asgi3", at: str = "/") -> tuple[int, dict[str, str]]:

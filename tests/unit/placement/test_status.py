@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -31,6 +32,7 @@ class FakeSupervisor:
         self.machine = Machine(cpus=2.0, memory_bytes=1000, is_container=True)
         self.started_at = time.time() - 5
         self.page = "http://127.0.0.1:7788"
+        self.keeping = SimpleNamespace(pid=0)
 
 
 def status(troupe: Troupe) -> dict[str, Any]:

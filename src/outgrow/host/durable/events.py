@@ -112,6 +112,7 @@ class EventRunner:
     def lose(self) -> None:
         """All that is held was given to others."""
         self._lanes_end()
+        self._held.clear()
         for task in self._tasks:
             task.cancel()
 
@@ -224,5 +225,7 @@ class EventRunner:
                     loop.call_later(outcome.retry_after_ms / 1e3, self._hints.tell, self.hint)
                 return
 
-    async def _settle(self, lease: Lease, outcomes: list[EventOutcome]) -> object:
-        return await self._store.log.settle(lease, self.model.name, outcomes)
+    async def _settle(self, lease: Lease, outcomes: list[EventOutcome]) -> None:
+        await self._store.log.settle(lease, self.model.name, outcomes)
+        # What waited behind one of these may be given out now.
+        self._hints.tell(self.hint)

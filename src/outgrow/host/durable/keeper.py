@@ -127,7 +127,9 @@ def _is_limited(view: Any) -> bool:
 
 
 @asynccontextmanager
-async def keeping(store: DurableStore, hints: KeeperHints, meeting: str) -> AsyncGenerator[None]:
+async def keeping(
+    store: DurableStore, hints: KeeperHints, meeting: str
+) -> AsyncGenerator[Exchange]:
     """Do for other processes what they ask of a store that is open here.
 
     Args:
@@ -148,7 +150,7 @@ async def keeping(store: DurableStore, hints: KeeperHints, meeting: str) -> Asyn
     exchange = Exchange("keeper", VERSION, host.graph, random.Random())
     try:
         await exchange.listen(meeting, host.answerers())
-        yield
+        yield exchange
     finally:
         await exchange.close()
         await host.stop()

@@ -47,6 +47,11 @@ class DurableSource:
                 self._durable = durable
             return self._durable
 
+    @property
+    def held_count(self) -> int:
+        """Jobs and events that are worked on."""
+        return self._durable.held_count if self._durable is not None else 0
+
     async def drain(self, seconds: float) -> None:
         """Take no more work, and let that end which runs."""
         if self._durable is not None:
@@ -92,12 +97,22 @@ def kept_source(
     return DurableSource(make, moves_at_once=moves_at_once)
 
 
+_place = [""]
+
+
+def keep_at(place: str) -> None:
+    """Have the services of this process find durable work there: a keeper's socket, or a URL."""
+    _place[:] = [place]
+
+
 def source_here(environment: Mapping[str, str]) -> DurableSource:
     """That of this process, at the place that its environment names."""
-    url = url_of_durable(environment)
+    name = environment.get("OUTGROW_WORKER", "services")
+    if _place[0].startswith("unix:"):
+        return kept_source(_place[0], name)
+    url = _place[0] or url_of_durable(environment)
 
     def make() -> Durable:
-        name = environment.get("OUTGROW_WORKER", "services")
         ways: dict[str, Any] = {}
         if url.startswith("postgres"):
             ways["idle_seconds"] = POLL_SECONDS

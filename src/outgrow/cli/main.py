@@ -11,6 +11,7 @@ from outgrow import __version__
 from outgrow.cli.apply import apply
 from outgrow.cli.check import check
 from outgrow.cli.forecast import forecast
+from outgrow.cli.jobs import jobs
 from outgrow.cli.logs import logs
 from outgrow.cli.map import map_
 from outgrow.cli.new import new
@@ -59,6 +60,7 @@ app.command("map", rich_help_panel="Write")(map_)
 app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.command(rich_help_panel="Run")(logs)
+app.command(rich_help_panel="Run")(jobs)
 app.command(rich_help_panel="Run")(observe)
 app.command(rich_help_panel="Grow")(signs)
 app.command(rich_help_panel="Grow")(forecast)

@@ -37,6 +37,7 @@ from outgrow.host.services import Host, app_of
 
 if TYPE_CHECKING:
     from outgrow.host.durable.keeper import KeeperHints, keeping
+    from outgrow.host.durable.kept import KeptStore
     from outgrow.host.review import (
         DatabaseEntry,
         EdgeEntry,
@@ -75,6 +76,7 @@ __all__ = [
     "Hints",
     "Host",
     "KeeperHints",
+    "KeptStore",
     "Link",
     "Listen",
     "Loaded",
@@ -116,6 +118,7 @@ __all__ = [
 
 _HOMES = {
     "KeeperHints": "outgrow.host.durable.keeper",
+    "KeptStore": "outgrow.host.durable.kept",
     "WebServer": "outgrow.host.serving",
     "keeping": "outgrow.host.durable.keeper",
 }

@@ -118,6 +118,10 @@ class Keeping:
             "events and jobs wait for it"
         )
 
+    def told(self) -> dict[str, object] | None:
+        """Its process and where it is asked; None where there is none."""
+        return {"pid": self.pid, "place": self.place} if self.pid else None
+
     def kill(self) -> None:
         """End it at once; what was acknowledged is on disk."""
         self._is_stopping = True

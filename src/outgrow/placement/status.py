@@ -35,7 +35,7 @@ def status_of(supervisor: Supervisor) -> dict[str, Any]:
         "up_seconds": round(time.time() - supervisor.started_at, _DIGITS),
         "addresses": [supervisor.listeners.address],
         "page": supervisor.page,
-        "keeper": supervisor.keeping.pid or None,
+        "keeper": supervisor.keeping.told(),
         "machine": {
             "cpus": machine.cpus,
             "memory_bytes": machine.memory_bytes,

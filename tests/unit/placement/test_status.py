@@ -32,7 +32,7 @@ class FakeSupervisor:
         self.machine = Machine(cpus=2.0, memory_bytes=1000, is_container=True)
         self.started_at = time.time() - 5
         self.page = "http://127.0.0.1:7788"
-        self.keeping = SimpleNamespace(pid=0)
+        self.keeping = SimpleNamespace(told=lambda: None)
 
 
 def status(troupe: Troupe) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from outgrow.store.durable.records import Failure
 
 TEXT_CHARACTERS_MAX = 4_000
 _FRAMES_COUNT = 3
+_OURS = str(Path(__file__).parents[2])
 # Ids, numbers and quoted values differ from one failure to the next.
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+|'[^']*'|\"[^\"]*\"")
 
@@ -23,7 +24,10 @@ def failure_of(error: BaseException) -> Failure:
     """
     kind = f"{type(error).__module__}.{type(error).__qualname__}"
     text = str(error).replace("\0", "").encode(errors="replace").decode()
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_COUNT:]
+    frames = traceback.extract_tb(error.__traceback__)
+    # Ours come and go, such as the step meter's; but where nothing else failed, they count.
+    frames = [one for one in frames if not one.filename.startswith(_OURS)] or frames
+    frames = frames[-_FRAMES_COUNT:]
     places = [f"{Path(frame.filename).name}:{frame.name}" for frame in frames]
     marks = "\n".join([kind, *places, _VARIABLE.sub("?", text)[:TEXT_CHARACTERS_MAX]])
     return Failure(

@@ -1,0 +1,152 @@
+"""What `outgrow jobs` tells and does, with no app running."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from outgrow.store import (
+    EventOutcome,
+    Failure,
+    JobOutcome,
+    NewJob,
+    Publication,
+    durable_at,
+    new_id,
+)
+from tests.unit.cli.typing_verbs import Outgrow
+
+NO_PAPER = Failure(type="OSError", text="no paper", fingerprint="paper")
+
+
+@pytest.fixture
+def ids(tmp_path: Path) -> dict[str, UUID]:
+    """Jobs that wait and have ended, and an event that nobody has read."""
+    made = {name: new_id() for name in ("done", "dead", "ready")}
+
+    async def fill() -> None:
+        store = durable_at(f"sqlite:///{tmp_path}/.outgrow/durable.db", is_fast=True)
+        await store.start()
+        lease = await store.crew.register("w")
+        await store.log.subscribe("mail.on_order", "OrderPlaced")
+        await store.log.append([Publication(id=new_id(), topic="OrderPlaced", body=b"")])
+        for name, id in made.items():
+            job = NewJob(id=id, kind="mail.send", queue="mail", attempts_max=1)
+            await store.queue.enqueue([job])
+            if name == "ready":
+                break
+            await store.queue.claim(lease, "mail")
+            how = "done" if name == "done" else "failed"
+            failure = NO_PAPER if name == "dead" else None
+            outcome = JobOutcome(id=id, attempt=1, how=how, result=b"\x07", failure=failure)
+            await store.queue.settle(lease, [outcome])
+        await store.stop()
+
+    (tmp_path / ".outgrow").mkdir()
+    asyncio.run(fill())
+    return made
+
+
+def told(outgrow: Outgrow, *words: str) -> Any:
+    ended = outgrow("jobs", *words, "--json")
+    assert ended.code == 0, ended.err
+    return json.loads(ended.out)
+
+
+def test_the_overview_counts_what_waits_and_what_failed(
+    outgrow: Outgrow, ids: dict[str, UUID]
+) -> None:
+    assert ids
+    shown = outgrow("jobs").out
+    queue, subscription, letters = shown.split("\n\n")
+    assert queue.splitlines()[1].split() == [*("mail", "1", "0", "0", "0", "0", "s", "open")]
+    assert subscription.splitlines()[1].split()[:3] == ["mail.on_order", "OrderPlaced", "1"]
+    assert "no paper" in letters
+    overview = told(outgrow)
+    assert overview["queues"][0]["ready_count"] == 1
+    assert overview["dead"][0]["count"] == 1
+
+
+def test_a_job_is_listed_by_its_state_and_shown_by_its_id(
+    outgrow: Outgrow, ids: dict[str, UUID]
+) -> None:
+    for state, id in ids.items():
+        listed = told(outgrow, "list", "--state", state)["jobs"]
+        assert [one["id"] for one in listed] == [str(id)]
+        assert str(id) in outgrow("jobs", "list", "--state", state).out
+    assert told(outgrow, "list", "--queue", "post")["jobs"] == []
+    assert told(outgrow, "show", str(ids["done"]))["result"] == 7
+    shown = outgrow("jobs", "show", str(ids["dead"])).out
+    assert "no paper" in shown
+    assert outgrow("jobs", "show", str(new_id())).code == 1
+
+
+def test_a_waiting_job_is_cancelled(outgrow: Outgrow, ids: dict[str, UUID]) -> None:
+    assert outgrow("jobs", "cancel", str(ids["ready"])).err == "it will not run\n"
+    assert outgrow("jobs", "cancel", str(ids["ready"])).code == 1
+    assert told(outgrow, "show", str(ids["ready"]))["state"] == "cancelled"
+
+
+def test_a_queue_and_a_subscription_are_paused_and_resumed(
+    outgrow: Outgrow, ids: dict[str, UUID]
+) -> None:
+    assert ids
+    assert outgrow("jobs", "pause", "mail").err == "mail is paused\n"
+    assert outgrow("jobs", "pause", "mail.on_order").code == 0
+    overview = told(outgrow)
+    assert overview["queues"][0]["is_paused"]
+    assert overview["subscriptions"][0]["is_paused"]
+    assert outgrow("jobs", "resume", "mail").code == 0
+    assert not told(outgrow)["queues"][0]["is_paused"]
+    assert outgrow("jobs", "pause", "nothing").code == 1
+
+
+def test_dead_letters_are_tried_again_or_discarded(outgrow: Outgrow, ids: dict[str, UUID]) -> None:
+    letters = told(outgrow, "dead", "paper")["letters"]
+    assert [one["id"] for one in letters] == [str(ids["dead"])]
+    assert outgrow("jobs", "replay").code == 2
+    assert outgrow("jobs", "replay", "paper").err == "1 tried again\n"
+    assert told(outgrow, "show", str(ids["dead"]))["state"] == "ready"
+    assert outgrow("jobs", "discard", "--all").code == 1  # none is left
+
+
+def test_a_subscription_is_rewound(outgrow: Outgrow, ids: dict[str, UUID], tmp_path: Path) -> None:
+    assert ids
+
+    async def read() -> int:
+        store = durable_at(f"sqlite:///{tmp_path}/.outgrow/durable.db", is_fast=True)
+        await store.start()
+        lease = await store.crew.register("w")
+        came = await store.log.take(lease, "mail.on_order")
+        done = [EventOutcome(position=one.position, attempt=1) for one in came]
+        await store.log.settle(lease, "mail.on_order", done)
+        await store.stop()
+        return len(came)
+
+    assert asyncio.run(read()) == 1
+    assert asyncio.run(read()) == 0
+    assert outgrow("jobs", "rewind", "mail.on_order", "beginning").code == 0
+    assert asyncio.run(read()) == 1
+    assert outgrow("jobs", "rewind", "mail.on_order", "2999-01-01").code == 0
+    assert outgrow("jobs", "rewind", "mail.on_order", "noon").code == 2
+
+
+@pytest.mark.parametrize(
+    "words", [("nonsense",), ("show", "7"), ("show",), ("list", "--state", "odd")], ids=str
+)
+def test_wrong_words_are_named(outgrow: Outgrow, ids: dict[str, UUID], words: list[str]) -> None:
+    assert ids
+    ended = outgrow("jobs", *words)
+    assert ended.code == 2
+    assert "hint:" in ended.err
+
+
+def test_a_folder_without_durable_work_is_named(outgrow: Outgrow) -> None:
+    ended = outgrow("jobs")
+    assert ended.code == 1
+    assert "--folder" in ended.err

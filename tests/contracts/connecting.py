@@ -56,12 +56,19 @@ class Replica:
         server: Which accepts its connections.
         connections: All that it had.
         is_leaving: It takes no more calls.
+        late_count: Connections that came when it was leaving.
     """
 
     meeting: Meeting
     server: asyncio.Server
     connections: list[AnsweringConnection] = field(default_factory=list)
     is_leaving: bool = False
+    late_count: int = 0
+
+    @property
+    def prompt_count(self) -> int:
+        """Connections that came before it was leaving."""
+        return len(self.connections) - self.late_count
 
     @property
     def in_flight(self) -> int:
@@ -98,6 +105,7 @@ class Counted(AnsweringConnection):
         super().connection_made(transport)
         self._replica.connections.append(self)
         if self._replica.is_leaving:
+            self._replica.late_count += 1
             self.leave()
 
 

@@ -25,6 +25,7 @@ TOPIC = "Counted"
 ATTEMPTS_MAX = 1_000
 KEYS = 3
 PAUSE_SECONDS = 0.001
+LOST_PAUSE_SECONDS = 0.05  # a server that recovers has better to do than to refuse
 
 
 class Ledger:
@@ -104,6 +105,7 @@ async def run(url: str, ledger: Ledger, name: str) -> None:
                 ledger.write("lost", str(problem).splitlines()[0])
                 if what == "publish":
                     return  # its number may be there or not; the next one would be out of order
+                await asyncio.sleep(LOST_PAUSE_SECONDS)
             await asyncio.sleep(PAUSE_SECONDS)
 
     await asyncio.gather(

@@ -73,18 +73,6 @@ def watched(chromium: Any, address: str) -> Iterator[Watched]:
     yield from opened(chromium, address, "light", 1280)
 
 
-@pytest.fixture
-def themed(chromium: Any, address: str, theme: str) -> Iterator[Watched]:
-    """A tab in each theme."""
-    yield from opened(chromium, address, theme, 1280)
-
-
-@pytest.fixture
-def narrow(chromium: Any, address: str) -> Iterator[Watched]:
-    """A tab as wide as a phone."""
-    yield from opened(chromium, address, "light", 400)
-
-
 def opened(chromium: Any, address: str, theme: str, width: int) -> Iterator[Watched]:
     """A tab; after the test it must have had nothing to complain about."""
     context = chromium.new_context(

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.page.conftest import opened
 from tests.page.drawing import smaller
 from tests.page.watched import PAGES, ROOT, Watched
 
@@ -24,7 +29,43 @@ DRAWN = {
 }
 # Those drawn in their whole height: the others end with an address, whose port changes.
 WHOLE = {"now", "trace", "workers"}
+Tab = Callable[[str, int], Watched]
 every_page = pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in PAGES])
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Any, address: str) -> Iterator[Tab]:
+    """The tab of this theme and width, which all tests here share: none leaves anything in it."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def kept(theme: str, width: int) -> Watched:
+            return stack.enter_context(contextmanager(opened)(chromium, address, theme, width))
+
+        yield kept
+
+
+@pytest.fixture
+def watched(tab: Tab) -> Iterator[Watched]:
+    yield from uncomplaining(tab("light", 1280))
+
+
+@pytest.fixture
+def themed(tab: Tab, theme: str) -> Iterator[Watched]:
+    yield from uncomplaining(tab(theme, 1280))
+
+
+@pytest.fixture
+def narrow(tab: Tab) -> Iterator[Watched]:
+    yield from uncomplaining(tab("light", 400))
+
+
+def uncomplaining(watched: Watched) -> Iterator[Watched]:
+    """The same tab; what it complained about during the test is the test's alone."""
+    yield watched
+    complaints = watched.complaints[:]
+    watched.complaints.clear()
+    assert not complaints
 
 
 @every_page

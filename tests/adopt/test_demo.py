@@ -81,6 +81,7 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+@pytest.mark.slow
 def test_a_demo_with_an_end_says_what_it_measured(tmp_path: Path) -> None:
     with demo(tmp_path, seconds="6") as running:
         assert running.process.wait(60) == 0, running.said()
@@ -107,6 +108,7 @@ def test_a_killed_demo_takes_all_it_started_with_it(tmp_path: Path) -> None:
         running.wait_until_gone()
 
 
+@pytest.mark.slow
 def test_a_taken_port_is_left_alone_and_said(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -110,7 +110,7 @@ def test_fastapi_shows_routes_by_template_with_their_sql(tmp_path: Path) -> None
         assert inserts[0]["database"] == "sqlite:books.db"
 
 
-@pytest.mark.parametrize("interface", ["asgi", "wsgi"])
+@pytest.mark.parametrize("interface", ["asgi", pytest.param("wsgi", marks=pytest.mark.slow)])
 def test_django_shows_its_views_with_the_sql_of_its_models(
     interface: Literal["asgi", "wsgi"], polls_database: Path, tmp_path: Path
 ) -> None:
@@ -147,6 +147,7 @@ def test_django_shows_its_views_with_the_sql_of_its_models(
         )
 
 
+@pytest.mark.slow
 def test_datasette_shows_its_pages_with_the_sql_of_its_threads(tmp_path: Path) -> None:
     environment = {"TREES_DATABASE": str(tmp_path / "trees.db"), "TREES_COUNT": "300"}
     with (
@@ -195,6 +196,7 @@ def test_an_exception_is_kept_with_its_lines_and_its_trace(tmp_path: Path) -> No
         assert any("ZeroDivisionError" in line["exception"] for line in trace["logs"])
 
 
+@pytest.mark.slow
 def test_what_is_kept_goes_on_to_another_backend(tmp_path: Path) -> None:
     books = {"BOOKS_DATABASE": str(tmp_path / "books.db")}
     with _watched("app:app", tmp_path / "other", "fastapi_app", environment=books) as other:

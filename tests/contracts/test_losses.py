@@ -201,6 +201,7 @@ def test_a_stopped_replica_gets_no_calls_after_its_misses_until_it_goes_on(
     run_in(factory, with_till(piece))
 
 
+@pytest.mark.slow
 def test_a_stopped_callee_that_dies_never_ran_what_was_kept_from_the_kernel(
     tmp_path: Path, callees: Callable[[int], list[Callee]]
 ) -> None:

@@ -19,11 +19,28 @@ KNOWN = (
     *("json", "makefile", "nginx", "python", "sh", "sql", "text", "toml", "yaml"),
 )
 PAGES = [page for page in page_files() if not page.is_relative_to(ROOT / "examples")]
-WITH_BLOCKS = [page for page in PAGES if blocks_of(page)]
+# Those of several servers, moves or reloads take several seconds each.
+SLOW = {
+    *("docs/concepts/signs-of-life.md", "docs/start.md"),
+    *(f"docs/guides/{name}.md" for name in ("django", "forecast", "groups", "reload-and-scale")),
+    *(f"docs/guides/{name}.md" for name in ("services", "troubleshooting", "watch")),
+    "docs/guides/prometheus-sentry-opentelemetry.md",
+}
+
+
+def page_cases() -> list[object]:
+    """The pages with blocks, each as a test case."""
+    pages = [page for page in PAGES if blocks_of(page)]
+    assert {short(page) for page in pages} >= SLOW
+    slow = pytest.mark.slow
+    return [
+        pytest.param(page, id=short(page), marks=[slow] if short(page) in SLOW else [])
+        for page in pages
+    ]
 
 
 @pytest.mark.timeout(150)
-@pytest.mark.parametrize("page", [pytest.param(p, id=short(p)) for p in WITH_BLOCKS])
+@pytest.mark.parametrize("page", page_cases())
 def test_every_block_of_a_page_runs(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

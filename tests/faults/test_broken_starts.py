@@ -50,6 +50,7 @@ def test_a_start_that_never_ends_is_given_up_after_startup_seconds(
     assert "http://127.0.0.1:" not in server.text()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_crash_loop_backs_off_and_heals_by_itself(
     start: Start, record: Record, tmp_path: Path

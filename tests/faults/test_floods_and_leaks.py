@@ -60,6 +60,7 @@ def test_a_reader_that_stopped_reading_does_not_block_the_supervisor(start: Star
     os.close(reading)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300 if LONG else 60)
 def test_reloads_leave_no_descriptor_and_no_memory_behind(start: Start, record: Record) -> None:
     server = start("--no-access-log").until_ready(1)

@@ -53,6 +53,7 @@ def test_workers_stop_while_a_request_is_in_flight(start: Start, record: Record)
     )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_stuck_worker_does_not_outlive_the_supervisor(start: Start) -> None:
     server = start("--workers", "1").until_ready(1)

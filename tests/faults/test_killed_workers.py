@@ -29,6 +29,7 @@ ROUNDS = 12 if LONG else 1
 PHASES = ("idle", "in request", "start-up", "reload", "drain")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200 if LONG else 90)
 def test_only_requests_in_the_killed_worker_fail(
     start: Start, record: Record, tmp_path: Path

@@ -125,6 +125,7 @@ def test_a_killed_observer_comes_back_and_has_missed_nothing(watched: Watched) -
     assert "was killed by SIGKILL" in watched.server.text()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_stopped_observer_holds_nobody_up(watched: Watched) -> None:
     pid = watched.observer_pid
@@ -164,6 +165,7 @@ def _no_more_writing(pid: int) -> Iterator[None]:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_a_full_disk_costs_nothing_but_time(start: Start, tmp_path: Path) -> None:
     with _small_disk(tmp_path / ".outgrow" / "telemetry") as disk:
@@ -227,6 +229,7 @@ def test_a_broken_file_is_set_aside(watched: Watched) -> None:
     assert files("*aside*")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_the_last_words_of_a_killed_worker_are_a_gap(watched: Watched) -> None:
     victim = watched.server.workers("ready")[0]
@@ -251,6 +254,7 @@ def test_the_last_words_of_a_killed_worker_are_a_gap(watched: Watched) -> None:
     assert kinds.count("restart") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_a_killed_supervisor_takes_its_observer_along_with_all_that_was_counted(
     start: Start, watched: Watched

@@ -119,6 +119,7 @@ def _reporting_to(tower: Tower, start: Start, workspace: Path, **more: str) -> S
     return start("--no-access-log", workspace=workspace, env=environment).until_ready(1)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_replicas_of_two_supervisors_are_summed(start: Start, tower: Tower, tmp_path: Path) -> None:
     east = _reporting_to(tower, start, tmp_path / "east", OUTGROW_COMMIT="a" * 40)

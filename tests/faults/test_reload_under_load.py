@@ -74,6 +74,7 @@ def test_the_command_line_reloads_and_scales(start: Start) -> None:
     assert server.stop() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("--fork", "never")], ids=["every worker imports for itself"])
 @pytest.mark.timeout(60)
 def test_reloads_lose_no_request_without_a_nursery(start: Start, options: tuple[str, ...]) -> None:

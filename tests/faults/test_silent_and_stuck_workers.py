@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .harness import Supervised
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_no_new_connection_hangs_while_a_worker_is_stopped(start: Start, record: Record) -> None:
     server = start("--workers", "2", "--no-access-log").until_ready(2)
@@ -54,8 +55,12 @@ def test_no_new_connection_hangs_while_a_worker_is_stopped(start: Start, record:
 
 BLOCKERS = [
     pytest.param("/block", "block_the_loop_for_ever", id="asleep"),
-    pytest.param("/lock", "wait_for_a_lock_nobody_releases", id="waiting for a lock"),
-    pytest.param("/regex", "match_a_pattern_that_never_ends", id="holding the GIL"),
+    pytest.param(
+        "/lock", "wait_for_a_lock_nobody_releases", id="waiting for a lock", marks=pytest.mark.slow
+    ),
+    pytest.param(
+        "/regex", "match_a_pattern_that_never_ends", id="holding the GIL", marks=pytest.mark.slow
+    ),
 ]
 
 

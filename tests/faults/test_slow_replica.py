@@ -117,7 +117,7 @@ def link(server: Supervised, callee: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("kind", ["soon", "late"])
+@pytest.mark.parametrize("kind", ["soon", pytest.param("late", marks=pytest.mark.slow)])
 def test_no_call_that_may_run_twice_fails_when_its_worker_stops(
     store: Supervised, pids: list[int], kind: str
 ) -> None:

@@ -135,6 +135,7 @@ def test_only_calls_inside_killed_workers_fail_and_they_tell_the_truth(
     assert not twice, f"calls that are not idempotent ran twice: {twice}"
 
 
+@pytest.mark.slow
 def test_a_plan_outlives_the_supervisor_and_can_be_undone(
     split: Supervised, start: Start, tmp_path: Path
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(split: Supervised) -> None
     assert names(split) == before
 
 
+@pytest.mark.slow
 def test_a_stopped_replica_is_left_out_until_it_goes_on(split: Supervised) -> None:
     stores = [pid for pid, name in names(split).items() if name.startswith("store/")]
     os.kill(stores[0], signal.SIGSTOP)

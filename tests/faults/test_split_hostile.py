@@ -226,7 +226,7 @@ def test_a_reload_whose_code_lost_a_service_serves_after_something_was_applied(
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize("how", ["die", "fail", "hang"])
+@pytest.mark.parametrize("how", ["die", "fail", pytest.param("hang", marks=pytest.mark.slow)])
 def test_a_move_that_fails_late_fails_no_request(begin: Any, tmp_path: Path, how: str) -> None:
     server = begin("--startup-seconds", "4")
     (tmp_path / f"letters-{how}").touch()
@@ -254,6 +254,7 @@ def test_a_failed_move_takes_its_numbers_of_workers_back(begin: Any, tmp_path: P
     assert groups == {"web": 1, "desk": 1, "store": 1}
 
 
+@pytest.mark.slow
 def test_services_stop_properly_where_a_request_takes_all_the_time(
     begin: Any, tmp_path: Path
 ) -> None:
@@ -281,6 +282,7 @@ def test_a_request_and_its_nested_calls_stay_in_their_version(begin: Any, tmp_pa
         assert [answer["edge"][2], *answer["calls"][2::3]] == ["1"] * 4, answer
 
 
+@pytest.mark.slow
 def test_a_stream_of_a_moved_service_ends_with_the_drain_time(begin: Any) -> None:
     server = begin("--drain-seconds", "1")
     asked = Asked(server, "/stream")
@@ -291,6 +293,7 @@ def test_a_stream_of_a_moved_service_ends_with_the_drain_time(begin: Any) -> Non
     assert answer["count"] > 10
 
 
+@pytest.mark.slow
 def test_a_long_call_of_a_moved_service_ends_well(begin: Any) -> None:
     server = begin("--drain-seconds", "6")
     asked = Asked(server, "/slow?2")
@@ -335,6 +338,7 @@ def test_two_changes_at_once_leave_one_of_them(begin: Any, tmp_path: Path) -> No
     assert homes == shown
 
 
+@pytest.mark.slow
 def test_a_plan_with_nothing_in_it_is_told_and_left(begin: Any, tmp_path: Path) -> None:
     server = begin()
     applied(server, moves=["letters=desk"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DRAIN_SECONDS = 2
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_websocket_outlives_a_reload_for_drain_seconds_then_closes_with_1012(
     start: Start, record: Record

@@ -46,6 +46,7 @@ def test_prometheus_counts_over_workers_and_reloads(start: Start, tmp_path: Path
     assert "orders_total 80.0" in _text(server, "/metrics")
 
 
+@pytest.mark.slow
 def test_sentry_reports_one_exception_once(start: Start) -> None:
     pytest.importorskip("sentry_sdk")
     with _sentry_dummy() as (port, events):

@@ -93,6 +93,7 @@ def not_crowded(server: Server) -> object:
         reason="the supervisor replaces the worn worker by a fresh one; uvicorn alone ends, and"
         " leaves the restart to others",
     ),
+    slow=True,
 )
 def recycled(program: Program) -> object:
     with program.running(launch(requests_max="3")) as server:

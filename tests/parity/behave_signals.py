@@ -117,7 +117,7 @@ def term_background(program: Program) -> object:
         return server.record()
 
 
-@alone("signals", "SIGTERM: past `drain_seconds` a request in flight is cancelled")
+@alone("signals", "SIGTERM: past `drain_seconds` a request in flight is cancelled", slow=True)
 def term_drained(program: Program) -> object:
     with program.running(SHORT) as server, in_flight(server) as connection:
         server.signal(signal.SIGTERM)
@@ -161,6 +161,7 @@ def term_stream(program: Program) -> object:
         reason="outgrow kills its workers then, also those whose code would not be cancelled;"
         " uvicorn cancels, and waits for code that does not listen",
     ),
+    slow=True,
 )
 def interrupt_twice(program: Program) -> object:
     with program.running(PLAIN) as server, in_flight(server) as connection:
@@ -180,6 +181,7 @@ def interrupt_twice(program: Program) -> object:
         reason="SIGHUP reloads: new workers take over from the old ones. Without workers uvicorn"
         " dies of it",
     ),
+    slow=True,
 )
 def hang_up(program: Program) -> object:
     with program.running(PLAIN) as server:

@@ -1,4 +1,4 @@
-"""Both servers, each shared launch started once for the whole run."""
+"""Both servers, each shared launch started once for the whole file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from .compare import Pair
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     """Uvicorn and outgrow, ready to be asked the same."""
     with Pair() as both:

@@ -137,6 +137,7 @@ def test_the_project_is_tidy(outgrow: Outgrow, tmp_path: Path) -> None:
     run_in(tmp_path / "corner", "ruff", "format", "--check", "--no-cache")
 
 
+@pytest.mark.slow
 def test_the_project_passes_its_own_tests(outgrow: Outgrow, tmp_path: Path) -> None:
     outgrow("new", "corner")
     run_in(tmp_path / "corner", "pytest", "-q", "-p", "no:cacheprovider")

@@ -65,7 +65,7 @@ def test_a_thread_is_named_with_the_line_that_started_it() -> None:
 
 
 def test_a_thread_that_has_ended_is_no_culprit() -> None:
-    for _ in range(100):
+    for _ in range(20):
         with ForkWatch() as watch:
             thread = threading.Thread(target=int, name="short")
             thread.start()

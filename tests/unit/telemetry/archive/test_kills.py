@@ -29,8 +29,9 @@ def run_kills(folder: Path, stride: int) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_a_kill_between_some_steps_of_writing_costs_no_sum(tmp_path: Path) -> None:
-    run_kills(tmp_path, 60)
+@pytest.mark.parametrize("stride", [400, pytest.param(60, marks=pytest.mark.slow)])
+def test_a_kill_between_some_steps_of_writing_costs_no_sum(tmp_path: Path, stride: int) -> None:
+    run_kills(tmp_path, stride)
 
 
 @pytest.mark.slow

@@ -87,6 +87,7 @@ def test_the_oldest_days_go_when_all_are_too_much(tmp_path: Path, clock: Clock) 
     archive.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_a_day_that_is_too_much_alone_loses_its_older_half_and_keeps_its_counts(
     tmp_path: Path, clock: Clock

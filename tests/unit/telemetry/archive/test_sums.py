@@ -168,6 +168,7 @@ def test_windows_lie_in_the_file_of_their_day_when_the_clock_jumps(
     again.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(90)
 def test_longer_windows_add_up_to_the_same_as_short_ones(tmp_path: Path) -> None:
     # Over two midnights, so that a day is closed and a period lies in three files.

@@ -5,6 +5,9 @@ BIN := .venv/bin
 RUN := $(BIN)/python -m
 READY := .venv/.ready
 PYTEST := $(RUN) pytest
+# Much of what tests do is to wait. Files stay whole; PROCESSES=0 runs one test after the other.
+PROCESSES ?= 2
+PYTEST_BESIDE := $(PYTEST) --numprocesses $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all check types rules format bench bench-forecast faults soak fuzz docs page test-page clean
@@ -29,10 +32,10 @@ demo: $(READY) ## run the example shop under load; DEMO_SECONDS=30 ends by itsel
 	@$(RUN) examples.demo
 
 test: $(READY) ## the tests, except slow ones and those that need a browser
-	@$(PYTEST) -m "not slow and not browser"
+	@$(PYTEST_BESIDE) -m "not slow and not browser"
 
 test-all: $(READY) ## every test
-	@$(PYTEST)
+	@$(PYTEST_BESIDE)
 
 page: $(READY) ## build the page from dashboard/ into the package
 	@$(RUN) scripts.page
@@ -65,7 +68,8 @@ bench-forecast: $(READY) ## forecasts of simulated systems against the truth; BE
 
 faults: $(READY) ## the long form of the fault tests, with the ledger
 	@OUTGROW_FAULTS=long $(PYTEST) tests/faults --timeout 3600 \
-		tests/contracts/test_turmoil.py tests/contracts/test_losses.py tests/unit/telemetry/archive
+		tests/contracts/test_turmoil.py tests/contracts/test_losses.py \
+		tests/contracts/test_durable_crashes.py tests/unit/telemetry/archive
 
 soak: $(READY) ## run the shop for an hour under load and unrest: is memory flat? SOAK_SECONDS=120
 	@$(RUN) tests.soak

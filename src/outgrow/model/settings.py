@@ -160,6 +160,9 @@ class Settings:
         short="URL",
         secret=True,
     )
+    leave_unreadable: bool = setting(
+        False, "start although events or jobs wait that this version cannot read"
+    )
     folder: str = setting(".outgrow", "folder for state: control socket and log", short="FOLDER")
     control_port: int | None = setting(
         None, "also answer /-/live and /-/ready on this port, on the host address"

@@ -45,7 +45,7 @@ def test_every_default_is_of_the_type_of_its_setting() -> None:
 
 def test_only_passwords_and_tokens_are_secret() -> None:
     found = {field.name for field in FIELDS if field.metadata["secret"]}
-    assert found == {"tls_key_password", "observer_token", "forward_headers"}
+    assert found == {"durable_url", "tls_key_password", "observer_token", "forward_headers"}
 
 
 def test_settings_cross_to_another_process_unchanged() -> None:

@@ -58,6 +58,7 @@ class Durable:
         idle_seconds: How often the store is asked for work where no hint came.
         now_ms: The time by which schedules go.
         slots: How many jobs of a queue, and keys of a subscription, are worked at once; by queue.
+        leaves_unreadable: Whether it runs although something waits that it cannot read.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Durable:
         idle_seconds: float = IDLE_SECONDS,
         now_ms: Callable[[], int],
         slots: Mapping[str, int] | None = None,
+        leaves_unreadable: bool = False,
     ) -> None:
         self.store = store
         self.hints = hints or Hints()
@@ -79,6 +81,7 @@ class Durable:
         self._idle_seconds = idle_seconds
         self.now_ms = now_ms
         self._slots = slots or {}
+        self._leaves_unreadable = leaves_unreadable
         self._tenure: Tenure | None = None
         self._runners: list[JobRunner | EventRunner] = []
         self._schedules: list[Schedules] = []
@@ -112,7 +115,12 @@ class Durable:
             UnreadableError: Something waits that this version of the app cannot read.
         """
         forms = [event_form(kind) for kind in all_events()]
-        await declare_all(self.store, forms, [form for form, _ in work.jobs])
+        await declare_all(
+            self.store,
+            forms,
+            [form for form, _ in work.jobs],
+            leaves_unreadable=self._leaves_unreadable,
+        )
         if not work:
             return
         if self._tenure is None:

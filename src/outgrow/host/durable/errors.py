@@ -10,8 +10,8 @@ class UnreadableError(ServiceError):
 
     code = "OG711"
     hint = (
-        "Give what was added a default and keep what was removed, until the old version has "
-        "worked them off; or give the event or job another name"
+        "Give what was added a default, and keep what was removed until the old version has worked "
+        "them off; or start with `leave_unreadable`: then they go to the dead letters"
     )
 
 

@@ -15,9 +15,19 @@ if TYPE_CHECKING:
 
 
 async def declare_all(
-    store: DurableStore, events: Sequence[EventForm], jobs: Sequence[JobForm]
+    store: DurableStore,
+    events: Sequence[EventForm],
+    jobs: Sequence[JobForm],
+    *,
+    leaves_unreadable: bool = False,
 ) -> None:
     """Have the store know how these are written, unless something waits that they cannot read.
+
+    Args:
+        store: Where it waits.
+        events: Of this version.
+        jobs: Likewise.
+        leaves_unreadable: Whether it is all the same if something does.
 
     Raises:
         UnreadableError: Something does; says what, and what changed.
@@ -29,7 +39,7 @@ async def declare_all(
         if (name, schema) in known:
             continue
         for (other, older), shape in known.items():
-            if other == name:
+            if other == name and not leaves_unreadable:
                 await _compare(store, what, name, older, shape, described)
         await store.declare(name, schema, described)
 

@@ -92,17 +92,25 @@ def kept_source(
             cares=False,
             now_ms=wall_clock,
             slots=slots,
+            leaves_unreadable=_leaves_unreadable[0],
         )
 
     return DurableSource(make, moves_at_once=moves_at_once)
 
 
 _place = [""]
+_leaves_unreadable = [False]
 
 
-def keep_at(place: str) -> None:
-    """Have the services of this process find durable work there: a keeper's socket, or a URL."""
+def keep_at(place: str, *, leaves_unreadable: bool) -> None:
+    """Say where the services of this process find durable work.
+
+    Args:
+        place: A keeper's socket, or a URL.
+        leaves_unreadable: Whether they start although something waits that they cannot read.
+    """
     _place[:] = [place]
+    _leaves_unreadable[:] = [leaves_unreadable]
 
 
 def source_here(environment: Mapping[str, str]) -> DurableSource:
@@ -116,6 +124,12 @@ def source_here(environment: Mapping[str, str]) -> DurableSource:
         ways: dict[str, Any] = {}
         if url.startswith("postgres"):
             ways["idle_seconds"] = POLL_SECONDS
-        return Durable(durable_at(url), name, now_ms=wall_clock, **ways)
+        return Durable(
+            durable_at(url),
+            name,
+            now_ms=wall_clock,
+            leaves_unreadable=_leaves_unreadable[0],
+            **ways,
+        )
 
     return DurableSource(make)

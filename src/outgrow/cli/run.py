@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -13,7 +14,14 @@ from outgrow.cli.options import with_settings
 from outgrow.cli.show import out, out_json, table
 from outgrow.errors import AppMissingError, PlatformError
 from outgrow.model import Replicas, Settings
-from outgrow.placement import Resolved, Supervisor, changed_files, resolve, this_machine
+from outgrow.placement import (
+    Resolved,
+    Supervisor,
+    changed_files,
+    missing_packages,
+    resolve,
+    this_machine,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,11 +63,11 @@ def _supervise(resolved: Resolved, flags: Mapping[str, object], *, watches: bool
     if not settings.app:
         raise AppMissingError("no app was named")
 
-    _check_objectives(resolved)
+    _check_for_observer(resolved)
 
     def reread() -> Resolved:
         again = resolve(flags, this_machine())
-        _check_objectives(again)
+        _check_for_observer(again)
         return again
 
     async def supervise() -> int:
@@ -71,16 +79,22 @@ def _supervise(resolved: Resolved, flags: Mapping[str, object], *, watches: bool
     sys.exit(asyncio.run(supervise()))
 
 
-def _check_objectives(resolved: Resolved) -> None:
-    """Refuse what the observer would not understand, before anything is started.
+def _check_for_observer(resolved: Resolved) -> None:
+    """Refuse what the observer would not start with, before anything else is started.
 
     Raises:
-        SettingValueError: An objective is not understood.
+        SettingValueError: An objective or a token is not understood, or strangers could look.
     """
     if resolved.objectives:
         from outgrow.dashboard import promises_in
 
         promises_in(resolved.objectives, "outgrow.toml")
+    settings = resolved.settings
+    if settings.observe != "never" and not settings.observer and not missing_packages():
+        from outgrow.dashboard import access_from, check_address
+
+        tokens_file = Path(settings.tokens_file) if settings.tokens_file else None
+        check_address(settings.page_host, access_from(tokens_file))
 
 
 def _explain(resolved: Resolved, *, as_json: bool) -> None:

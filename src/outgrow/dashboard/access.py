@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import os
 import re
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
@@ -165,17 +166,30 @@ def check_address(host: str, access: Access) -> None:
     """Refuse to be reached by other machines while nobody needs a token.
 
     Args:
-        host: The address to listen on.
+        host: The address to listen on, or a name for it.
         access: Who may ask.
 
     Raises:
         SettingValueError: The address is not a loopback one, and there are no tokens.
     """
-    if not access.wants_token and not (host in _LOOPBACK_NAMES or _is_loopback(host)):
+    if not (access.wants_token or host in _LOOPBACK_NAMES or _is_loopback(_address_of(host))):
         raise SettingValueError(
-            f"{host} can be reached by other machines, and nobody needs a token",
-            hint=f"Set {TOKENS_VARIABLE}, or listen on 127.0.0.1",
+            f"the page on {host or 'all addresses'} can be reached by other machines, and nobody "
+            "needs a token",
+            hint=f"Write a line `NAME ROLE TOKEN` for each who may ask, in a file for "
+            f"`--tokens-file FILE` or in {TOKENS_VARIABLE}; or leave the page on 127.0.0.1",
         )
+
+
+def _address_of(host: str) -> str:
+    """What a name stands for where somebody listens on it; the name itself where for nothing."""
+    try:
+        found = socket.getaddrinfo(
+            host or None, 0, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+    except (OSError, UnicodeError):
+        return host
+    return str(found[0][4][0])
 
 
 def _check_asking_page(headers: Mapping[str, str]) -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("starlette")
 
 from outgrow.cli import observed, status
 from outgrow.errors import RefusedError
-from outgrow.placement import ApiClient
+from outgrow.placement import ApiClient, Supervisor
 from tests.unit.cli.test_show import status as status_of
 from tests.unit.cli.typing_verbs import Outgrow
 from tests.unit.cli.watching import shop_observed
@@ -97,6 +97,30 @@ def test_objectives_that_are_not_understood_stop_run_before_it_starts(
     ended = outgrow("run", "main:app", "--port", "0")
     assert ended.code == 2
     assert '`percent` of "GET /" under [objectives] in outgrow.toml is 101' in ended.err
+
+
+@pytest.mark.parametrize("verb", ["run", "dev"])
+def test_a_page_that_others_can_reach_without_a_token_stops_run_before_it_starts(
+    outgrow: Outgrow, verb: str
+) -> None:
+    ended = outgrow(verb, "main:app", "--port", "0", "--observe", "auto", "--page-host", "0.0.0.0")
+    assert ended.code == 2
+    assert ended.err.startswith("OG302: the page on 0.0.0.0 can be reached by other machines")
+    assert "`--tokens-file FILE` or in OUTGROW_TOKENS" in ended.err
+
+
+def test_a_page_with_tokens_or_without_a_page_may_be_reached(
+    outgrow: Outgrow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Supervisor, "run", _end)
+    words = ("run", "main:app", "--port", "0", "--page-host", "0.0.0.0", "--observe")
+    assert outgrow(*words, "never").code == 0
+    monkeypatch.setenv("OUTGROW_TOKENS", "ana read 0123456789abcdef")
+    assert outgrow(*words, "auto").code == 0
+
+
+async def _end(_: object) -> int:
+    return 0
 
 
 def test_an_observer_is_named_by_host_and_port(outgrow: Outgrow) -> None:

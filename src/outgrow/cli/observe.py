@@ -29,13 +29,25 @@ if TYPE_CHECKING:
     from outgrow.dashboard import Observer
 
 PAGE_PORT, REPORT_PORT = 7788, 7789
+REPORT_HOST = "0.0.0.0"
 TOKEN_VARIABLE = "OUTGROW_OBSERVER_TOKEN"
 _TOKEN_CHARACTERS_MIN = 16
 
 _Host = Annotated[str, typer.Option(help="Address of the page.")]
 _Port = Annotated[int, typer.Option(help="Port of the page; 0 takes any free one.")]
-_ReportHost = Annotated[str, typer.Option(help="Address on which supervisors report, over TLS.")]
-_ReportPort = Annotated[int, typer.Option(help="Port on which they report; 0 takes any free one.")]
+_ReportHost = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Address on which supervisors report, over TLS. [{REPORT_HOST}]", show_default=False
+    ),
+]
+_ReportPort = Annotated[
+    int | None,
+    typer.Option(
+        help=f"Port on which they report; 0 takes any free one. [{REPORT_PORT}]",
+        show_default=False,
+    ),
+]
 _Certificate = Annotated[
     str | None,
     typer.Option(
@@ -65,8 +77,8 @@ _Json = Annotated[bool, typer.Option("--json", help="Say where it is as a line o
 def observe(
     host: _Host = "127.0.0.1",
     port: _Port = PAGE_PORT,
-    report_host: _ReportHost = "0.0.0.0",
-    report_port: _ReportPort = REPORT_PORT,
+    report_host: _ReportHost = None,
+    report_port: _ReportPort = None,
     certificate: _Certificate = None,
     key: _Key = None,
     name: _Name = None,
@@ -84,9 +96,11 @@ def observe(
     if grafana or alerts:
         _print_files(grafana=grafana, alerts=alerts)
         return
-    page = bound(host, port)
+    if certificate is None:
+        _check_unheard(report_host, report_port)
     seat = _seat(name, Path(folder).absolute(), report_host, report_port, certificate, key)
-    asyncio.run(_stand(seat, page, as_json=json))
+    with bound(host, port) as page:
+        asyncio.run(_stand(seat, page, as_json=json))
 
 
 def _check_packages() -> None:
@@ -95,6 +109,22 @@ def _check_packages() -> None:
         raise PackageMissingError(
             f"an observer needs {', '.join(missing)}", hint="Run `pip install 'outgrow[watch]'`"
         )
+
+
+def _check_unheard(report_host: str | None, report_port: int | None) -> None:
+    """Refuse to be told where supervisors report while none can.
+
+    Raises:
+        SettingValueError: An address or a port for reports is named.
+    """
+    named = {"--report-host": report_host, "--report-port": report_port}
+    for option, value in named.items():
+        if value is not None:
+            raise SettingValueError(
+                f"`{option} {value}` without a certificate: reports are heard over TLS alone",
+                hint="Give a certificate, `--tls-certificate FILE --tls-key FILE`; without one, "
+                f"leave `{option}` out",
+            )
 
 
 def _print_files(*, grafana: bool, alerts: bool) -> None:
@@ -109,8 +139,8 @@ def _print_files(*, grafana: bool, alerts: bool) -> None:
 def _seat(
     name: str | None,
     place: Path,
-    report_host: str,
-    report_port: int,
+    report_host: str | None,
+    report_port: int | None,
     certificate: str | None,
     key: str | None,
 ) -> Seat:
@@ -129,8 +159,8 @@ def _seat(
         objectives_from="outgrow.toml",
         forward=settings.forward or "",
         forward_headers=settings.forward_headers,
-        reports_host=report_host if certificate else "",
-        reports_port=report_port,
+        reports_host=(report_host or REPORT_HOST) if certificate else "",
+        reports_port=REPORT_PORT if report_port is None else report_port,
         reports_token=_token() if certificate else "",
         certificate=certificate or "",
         key=key or "",

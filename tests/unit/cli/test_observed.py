@@ -123,6 +123,24 @@ async def _end(_: object) -> int:
     return 0
 
 
+def test_a_page_of_an_observer_alone_needs_a_token_too(outgrow: Outgrow) -> None:
+    ended = outgrow("observe", "--host", "0.0.0.0", "--port", "0")
+    assert ended.code == 2
+    assert "OG302: the page on 0.0.0.0 can be reached by other machines" in ended.err
+
+
+@pytest.mark.parametrize(
+    "words", [("--report-host", "0.0.0.0"), ("--report-port", "7789")], ids=["host", "port"]
+)
+def test_a_place_for_reports_without_a_certificate_is_refused(
+    outgrow: Outgrow, words: tuple[str, str]
+) -> None:
+    ended = outgrow("observe", "--port", "0", *words)
+    assert ended.code == 2
+    assert ended.err.startswith(f"OG302: `{' '.join(words)}` without a certificate")
+    assert "--tls-certificate FILE --tls-key FILE" in ended.err
+
+
 def test_an_observer_is_named_by_host_and_port(outgrow: Outgrow) -> None:
     ended = outgrow("run", "main:app", "--observer", "watch.example.com", "--explain")
     assert ended.code == 2

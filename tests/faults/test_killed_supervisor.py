@@ -73,6 +73,17 @@ def test_a_folder_left_by_a_killed_supervisor_is_taken_over(start: Start) -> Non
     assert second.stop() == 0
 
 
+def test_workers_typed_at_the_start_count_more_than_those_applied_before(start: Start) -> None:
+    first = start("--workers", "1").until_ready(1)
+    assert first.apply(workers="2")[0] == 200
+    assert first.stop() == 0
+    again = start("--workers", "1").until_ready(1)
+    assert "`--workers 1` counts, not `2`, which was applied before" in again.text()
+    assert again.command("apply", "--undo").returncode == 0
+    again.until_whole(2)
+    assert again.stop() == 0
+
+
 def test_a_second_supervisor_on_the_folder_is_refused_with_the_pid_of_the_first(
     start: Start,
 ) -> None:

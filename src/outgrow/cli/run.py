@@ -43,20 +43,23 @@ def _run(
     if explain:
         _explain(resolved, as_json=json)
         return
-    _supervise(resolved, flags, watches=False)
+    typed = resolved.settings.workers if flags.get("workers") else None
+    _supervise(resolved, flags, typed=typed, watches=False)
 
 
 def _dev(flags: dict[str, object]) -> None:
     """Run an app in one worker, and reload it whenever its files change."""
     flags = {"workers": "1", "drain_seconds": "2", **_given(flags)}
-    _supervise(resolve(flags, this_machine()), flags, watches=True)
+    _supervise(resolve(flags, this_machine()), flags, typed=None, watches=True)
 
 
 def _given(flags: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def _supervise(resolved: Resolved, flags: Mapping[str, object], *, watches: bool) -> None:
+def _supervise(
+    resolved: Resolved, flags: Mapping[str, object], *, typed: Replicas | None, watches: bool
+) -> None:
     if os.name != "posix":
         raise PlatformError("`outgrow run` needs a Unix system", hint="Use WSL on Windows")
     settings, plan = resolved.settings, resolved.plan
@@ -73,7 +76,12 @@ def _supervise(resolved: Resolved, flags: Mapping[str, object], *, watches: bool
     async def supervise() -> int:
         watch = changed_files if watches else None
         return await Supervisor(
-            settings, reread, plan=plan, watch=watch, objectives=resolved.objectives
+            settings,
+            reread,
+            plan=plan,
+            typed=typed,
+            watch=watch,
+            objectives=resolved.objectives,
         ).run()
 
     sys.exit(asyncio.run(supervise()))

@@ -12,6 +12,8 @@ from outgrow.placement.plan import Plan
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from outgrow.model import Replicas
+
 UNDO_MAX = 20
 
 
@@ -43,6 +45,21 @@ class KeptPlan(msgspec.Struct):
         drops = self.is_applied
         self.written, self.current, self.before = written, written, []
         return drops
+
+    def take_typed(self, workers: Replicas) -> str:
+        """Have as many workers at the edge as was typed just now, whatever was applied before.
+
+        Returns:
+            What to tell about it; empty where there were as many.
+        """
+        edge = self.current.edge
+        if edge.replicas == workers:
+            return ""
+        self.changed(self.current.resized(edge.name, workers))
+        return (
+            f"`--workers {workers}` counts, not `{edge.replicas}`, which was applied before: "
+            "`outgrow apply --undo` goes back"
+        )
 
     def changed(self, plan: Plan) -> None:
         """Note that another plan is in force."""

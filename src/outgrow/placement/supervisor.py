@@ -37,7 +37,7 @@ from outgrow.placement.status import status_of
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from outgrow.model import Settings
+    from outgrow.model import Replicas, Settings
     from outgrow.placement.plan import Plan
     from outgrow.placement.sources import Resolved
 
@@ -56,6 +56,7 @@ class Supervisor:
         settings: How to run it.
         reread: Finds settings and plan anew, for a reload.
         plan: Which group runs what; everything in one where None.
+        typed: How many workers the command line says; it counts more than what was applied before.
         watch: Yields whenever the app's files change (`outgrow dev`); None never to look.
         objectives: What is promised of operations, as outgrow.toml has it.
     """
@@ -66,6 +67,7 @@ class Supervisor:
         reread: Callable[[], Resolved],
         *,
         plan: Plan | None = None,
+        typed: Replicas | None = None,
         watch: Callable[[Settings], AsyncIterator[str]] | None = None,
         objectives: Mapping[str, object] | None = None,
     ) -> None:
@@ -74,6 +76,7 @@ class Supervisor:
         self.machine = this_machine()
         self._reread = reread
         self._written = plan or whole_plan(settings.workers, settings.busy_percent)
+        self._typed = typed
         self._watch = watch
         self._objectives = objectives or {}
         self._stop_asked_at = 0.0
@@ -100,7 +103,7 @@ class Supervisor:
         has_terminal = self._watch is not None and sys.stdin.isatty()
         self._pipes = None if has_terminal else Pipes(loop, self.book, passes_on=True)
         self._plan_path = folder.plan_path
-        self.kept, told = kept_plan(self._plan_path, self._written)
+        told = self._recall_plan()
         self.fleet = Fleet(
             self.settings,
             self.listeners,
@@ -131,6 +134,14 @@ class Supervisor:
             self.book.close()
             folder.close()
             _ignore_signals()
+
+    def _recall_plan(self) -> str:
+        """Find the plan that was left here; returns what to tell about it."""
+        self.kept, told = kept_plan(self._plan_path, self._written)
+        typed = self.kept.take_typed(self._typed) if self._typed else ""
+        if typed:
+            self._write_plan()
+        return typed or told
 
     async def _supervise(self) -> int:
         self._look_for_commit(self.settings)

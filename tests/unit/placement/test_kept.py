@@ -38,6 +38,21 @@ def test_a_change_of_outgrow_toml_drops_what_was_applied(tmp_path: Path) -> None
     assert "dropped" in told
 
 
+def test_what_is_typed_now_counts_more_than_what_was_applied_and_can_be_taken_back() -> None:
+    applied = SPLIT.resized("web", Replicas(3, 3))
+    kept = KeptPlan(WHOLE, applied, [WHOLE])
+    told = kept.take_typed(Replicas(1, 1))
+    assert told.startswith("`--workers 1` counts, not `3`, which was applied before")
+    assert kept.current == SPLIT
+    assert kept.undone() == applied
+
+
+def test_what_is_typed_as_it_was_applied_changes_and_tells_nothing() -> None:
+    kept = KeptPlan(WHOLE, SPLIT, [WHOLE])
+    assert kept.take_typed(Replicas(1, 1)) == ""
+    assert kept == KeptPlan(WHOLE, SPLIT, [WHOLE])
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b'{"written": 1}', b"\xff"])
 def test_a_file_that_cannot_be_read_is_told_and_not_used(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "plan.json").write_bytes(content)

@@ -48,8 +48,7 @@ class _Threaded:
         try:
             await self._serve(scope, receive, send)
         finally:
-            if not visit.has_begun:
-                visit.end()
+            visit.give_up()
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         noted = arrival.get()

@@ -101,12 +101,16 @@ class Station:
         name: Such as `threads Orders`.
         kind: See `StationTotals`.
         capacity: How many at once.
+
+    Attributes:
+        totals: Written while the lock is held.
+        lock: Held while anything of it or of its visits changes.
     """
 
     def __init__(self, name: str, kind: str, capacity: int) -> None:
         self.totals = StationTotals(name, kind, capacity)
         # The collector may give a lost connection back in the middle of a count.
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._waiting = 0
         self._in_use = 0
         self._changed_ns = monotonic_ns()
@@ -114,22 +118,22 @@ class Station:
 
     def renew_lock(self) -> None:
         """Have a lock that nobody holds, as in a process that was just forked."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
     def wait(self) -> None:
         """Note that one more waits."""
-        with self._lock:
+        with self.lock:
             self._waiting += 1
             self.totals.queue_max = max(self.totals.queue_max, self._waiting)
 
     def leave(self) -> None:
         """Note that one waits no more, whether it is served now or not."""
-        with self._lock:
+        with self.lock:
             self._waiting -= 1
 
     def reject(self) -> None:
         """Note that one was turned away, or gave up."""
-        with self._lock:
+        with self.lock:
             self.totals.rejected += 1
 
     def take(self, wait_ns: int = 0) -> Use:
@@ -139,7 +143,7 @@ class Station:
             note_wait(now_ns - wait_ns, now_ns)
         bucket = bucket_of(wait_ns)
         totals = self.totals
-        with self._lock:
+        with self.lock:
             self._reckon(now_ns)
             self._in_use += 1
             totals.wait_ns += wait_ns
@@ -152,7 +156,7 @@ class Station:
         hold_ns = now_ns - use.since_ns
         nested_ns = max(0, min(hold_ns, waited_here() - use.waited_ns))
         totals = self.totals
-        with self._lock:
+        with self.lock:
             self._reckon(now_ns)
             self._in_use -= 1
             totals.served += 1
@@ -170,7 +174,7 @@ class Station:
 
     def told(self) -> StationTotals:
         """A copy of its totals, as of now."""
-        with self._lock:
+        with self.lock:
             self._reckon(monotonic_ns())
             return msgspec.structs.replace(self.totals, waits=dict(self.totals.waits))
 
@@ -182,16 +186,15 @@ class Station:
 class Visit:
     """One use of a station, from the moment it is asked for to its end or its failure.
 
-    Attributes:
-        has_begun: It was served, and may have ended since.
+    Who asked may give up in one thread in the very moment in which it begins in another.
     """
 
-    __slots__ = ("_asked_ns", "_has_ended", "_station", "_use", "has_begun")
+    __slots__ = ("_asked_ns", "_has_begun", "_has_ended", "_station", "_use")
 
     def __init__(self, station: Station, *, waits: bool) -> None:
-        self.has_begun = False
         self._station = station
         self._asked_ns = monotonic_ns() if waits else 0
+        self._has_begun = False
         self._has_ended = False
         self._use = _NONE
         if waits:
@@ -199,27 +202,35 @@ class Visit:
 
     def begin(self) -> Use:
         """It is served from now on; in the place of who asked, or in one that has its context."""
-        if self._has_ended:
-            return _NONE  # who asked has given up, just now
-        self.has_begun = True
-        wait_ns = 0
-        if self._asked_ns:
-            self._station.leave()
-            wait_ns = monotonic_ns() - self._asked_ns
-        self._use = self._station.take(wait_ns)
-        return self._use
+        with self._station.lock:
+            if self._has_ended:
+                return _NONE  # who asked has given up, just now
+            self._has_begun = True
+            wait_ns = 0
+            if self._asked_ns:
+                self._station.leave()
+                wait_ns = monotonic_ns() - self._asked_ns
+            self._use = self._station.take(wait_ns)
+            return self._use
 
     def end(self) -> None:
         """It ends; if it never began it was turned away, or gave up. Once is enough."""
-        if self._has_ended:
-            return
-        self._has_ended = True
-        if self.has_begun:
-            self._station.give_back(self._use)
-            return
-        if self._asked_ns:
-            self._station.leave()
-        self._station.reject()
+        with self._station.lock:
+            if self._has_ended:
+                return
+            self._has_ended = True
+            if self._has_begun:
+                self._station.give_back(self._use)
+                return
+            if self._asked_ns:
+                self._station.leave()
+            self._station.reject()
+
+    def give_up(self) -> None:
+        """It ends, unless it has begun: then it ends where it is served."""
+        with self._station.lock:
+            if not self._has_begun:
+                self.end()
 
 
 _NONE = Use(0, 0)

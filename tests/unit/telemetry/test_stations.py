@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from time import monotonic_ns
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -13,6 +17,7 @@ from outgrow.telemetry.stations import WAITS_MAX, note_wait, waited_here, waited
 from outgrow.telemetry.traces import Segment, begin, here
 
 MS = 1_000_000
+LINES_MAX = 1000
 
 
 @pytest.fixture
@@ -58,6 +63,52 @@ def test_a_use_that_never_begins_is_rejected() -> None:
     assert (told.served, told.rejected, told.busy_ns) == (0, 1, 0)
     station.visit(waits=True).begin()
     assert station.told().queue_max == 1, "nobody is left in the queue"
+
+
+def interrupted(step: Callable[[], object], line: int, other: Callable[[], object]) -> bool:
+    """Take a step, and let another thread take its own before this line; whether there is one."""
+    thread = threading.Thread(target=other)
+    lines = itertools.count(1)
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        is_ours = event == "line" and frame.f_code.co_filename == stations.__file__
+        if is_ours and next(lines) == line:
+            thread.start()
+            thread.join(0.01)  # where a lock has it wait for this one, that goes on
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        step()
+    finally:
+        sys.settrace(before)
+    if thread.ident is None:
+        return False
+    thread.join(5)
+    return True
+
+
+@pytest.mark.parametrize("gives_up_first", [False, True], ids=["begins first", "gives up first"])
+def test_who_gives_up_in_the_moment_in_which_it_begins_elsewhere_counts_once(
+    gives_up_first: bool,
+) -> None:
+    for line in range(1, LINES_MAX):
+        station = Station("threads x", "threads", 1)
+        visit = station.visit(waits=True)
+        first, second = visit.begin, visit.give_up
+        if gives_up_first:
+            first, second = second, first
+        if not interrupted(first, line, second):
+            break
+        visit.end()
+        told = station.told()
+        assert told.served + told.rejected == 1, f"interrupted before line {line}"
+        assert station.told().busy_ns == told.busy_ns, "nothing is in use any more"
+        station.visit(waits=True)
+        assert station.told().queue_max == 1, "nobody is left in the queue, and no less than nobody"
+    else:
+        pytest.fail("a step has no end")
 
 
 @pytest.mark.usefixtures("segment")

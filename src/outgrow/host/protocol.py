@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from outgrow.host.arrival import Arrival, arrival
-from outgrow.host.request import LINGER_BYTES_MAX, EdgeRequest
+from outgrow.host.request import LINGER_BYTES_MAX, REFUSED, EdgeRequest
 from outgrow.host.tracing import TraceHeaders, request_segment
 from outgrow.telemetry import LOOP_KEY, Steps, recording
 
@@ -485,6 +485,7 @@ def _refusing(status: int) -> Callable[..., Any]:
 
     async def refuse(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": status, "headers": headers})
+        scope["path"] = REFUSED  # as only the app could have told its route
         await send({"type": "http.response.body", "body": body})
 
     return refuse

@@ -56,7 +56,7 @@ _logger = logging.getLogger("uvicorn.error")
 
 
 class EdgeRequest(RequestResponseCycle):
-    """One request and its response, counted when the response ends.
+    """One request and its response, counted when the response ends: by what the client got.
 
     Attributes:
         begun_ns: When its headers were complete, on the clock `perf_counter_ns`.
@@ -116,7 +116,7 @@ class EdgeRequest(RequestResponseCycle):
             if not self.response_started:
                 await self.send_500_response()
             elif not (is_refused and self.response_complete):
-                self.transport.close()
+                self._break_off(is_failure=not isinstance(problem, asyncio.CancelledError))
         else:
             if result is not None:
                 _logger.error("ASGI callable should return None, but returned '%s'.", result)
@@ -126,12 +126,22 @@ class EdgeRequest(RequestResponseCycle):
                 await self.send_500_response()
             elif not self.response_complete and not self.disconnected:
                 _logger.error("ASGI callable returned without completing response.")
-                self.transport.close()
+                self._break_off()
         finally:
             self.on_response = _nothing
             if self.arrival is not None:
                 self.arrival.refusal = None  # its traceback leads back to here
                 self.arrival.scope = None
+
+    def _break_off(self, *, is_failure: bool = True) -> None:
+        """Close in the middle of the response: a failure for the client, and so for who counts.
+
+        Args:
+            is_failure: The app is to blame, and not the end of a drain.
+        """
+        if is_failure and not (self.is_counted or self.disconnected):
+            self.protocol.count(self, 500)
+        self.transport.close()
 
     def abandon(self) -> None:
         """Let the app hear that the client is gone, or not begin with it at all."""

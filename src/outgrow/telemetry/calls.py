@@ -43,9 +43,10 @@ class RouteTotals(msgspec.Struct):
         method: HTTP method, or WEBSOCKET.
         route: Template such as `/items/{id}`.
         calls: Requests that ended.
-        errors: Of these, how many ended with a status of 500 or more.
-        cut_off: Of these, how many ended without a whole response: the client left, the app failed
-            in the middle, or a drain ended it.
+        errors: Of these, how many ended with a status of 500 or more, or were left in the middle of
+            their response by an app that failed.
+        cut_off: Of these, how many ended without a whole response: the client left, or a drain
+            ended it.
         duration_ns: Sum of the time from complete headers to the last byte of the response.
         metered: Requests whose steps on the event loop were timed.
         loop_ns: Sum of these steps; for a WSGI app, CPU time of its threads.
@@ -93,7 +94,8 @@ class CallCounter:
         Args:
             scope: Its ASGI scope, as the app left it.
             method: Its HTTP method, or WEBSOCKET.
-            status: Its HTTP status; 0 where it got no whole response.
+            status: Its HTTP status; 0 where it got no whole response, but 500 where its app is to
+                blame for that.
             duration_ns: From complete headers to the last byte.
             segment: Its part of a trace, which ends as well; None where nothing is recorded.
         """
@@ -185,7 +187,8 @@ class CountedWebSockets:
     """An ASGI app that counts the WebSockets to the app it wraps, and changes nothing else.
 
     HTTP requests are counted by the protocol, which is cheaper. A WebSocket counts when it closes,
-    with the status 101 where it was accepted; its duration is how long it was open.
+    as what its client got: 101 where it was accepted, 500 where the app failed before it was over,
+    0 where the client left before there was an answer. Its duration is how long it was open.
 
     Args:
         app: The app.
@@ -209,20 +212,38 @@ class CountedWebSockets:
             return await self.app(scope, receive, send)
         begun = perf_counter_ns()
         segment = self._begin(scope["headers"], begun) if self._begin is not None else None
-        status = 403
+        status, is_over = 0, False
 
-        def noting_send(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "websocket.accept":
-                status = 101
-            return send(message)
+        async def noting_receive() -> Message:
+            nonlocal is_over
+            message = await receive()
+            is_over |= message["type"] == "websocket.disconnect"
+            return message
+
+        async def noting_send(message: Message) -> None:
+            nonlocal status, is_over
+            status = status or _web_socket_status(message)
+            try:
+                await send(message)
+            except OSError:  # the client has left
+                is_over = True
+                raise
 
         try:
-            await self.app(scope, receive, noting_send)
+            await self.app(scope, noting_receive, noting_send)
         except Exception:
-            status = 500
+            status = status if is_over else 500
             raise
         finally:
+            if not (status or is_over):
+                status = 500  # it was left without an answer, and the server gives this one
             spent_ns = perf_counter_ns() - begun
             self.counter.ended(scope, "WEBSOCKET", status, spent_ns, segment)
         return None
+
+
+def _web_socket_status(message: Message) -> int:
+    """The status with which a message of the app answers a WebSocket; 0 where it does not."""
+    if message["type"] == "websocket.http.response.start":
+        return message["status"]
+    return {"websocket.accept": 101, "websocket.close": 403}.get(message["type"], 0)

@@ -64,6 +64,23 @@ def test_a_client_that_stops_sending_is_taken_for_one_that_left() -> None:
     assert serve(test).calls() == {"GET /stream": (1, 0, 1)}
 
 
+@pytest.mark.parametrize("raises", [True, False], ids=["raises", "returns"])
+def test_an_app_that_fails_in_the_middle_of_its_response_is_an_error(raises: bool) -> None:
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"one", "more_body": True})
+            if raises:
+                raise ValueError("broken")
+
+    async def test(served: Served) -> None:
+        client = await served.client()
+        await client.ask()
+        assert (await client.rest()).endswith(b"one\r\n"), "the client sees no end of it"
+
+    assert serve(test, app).calls() == {"GET /": (1, 1, 0)}
+
+
 def test_pipelined_requests_are_answered_in_order_and_all_counted() -> None:
     async def test(served: Served) -> None:
         client = await served.client()

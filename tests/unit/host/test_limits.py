@@ -171,7 +171,11 @@ def test_requests_past_those_at_once_are_refused_with_when_to_come_again() -> No
         assert (await later.response())[0] == 200
 
     served = serve(test, concurrency_max=2)
-    assert served.calls()["GET /wait"] == (2, 0, 0)
+    assert served.calls() == {
+        "GET /wait": (2, 0, 0),
+        "GET (refused)": (1, 1, 0),
+        "GET /hello": (1, 0, 0),
+    }
 
 
 async def closes(client: Client) -> bytes:

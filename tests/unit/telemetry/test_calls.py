@@ -66,21 +66,23 @@ def test_a_known_path_that_is_not_found_later_is_not_counted_as_its_route() -> N
     assert set(counter.routes) == {("GET", "/a"), ("GET", "(not found)")}
 
 
-def web_socket(app: Any) -> tuple[Any, list[str]]:
+def web_socket(app: Any, *, is_gone: bool = False) -> tuple[Any, list[str]]:
     """Totals of one WebSocket that an app served, and the messages that passed."""
     counter = CallCounter()
     passed: list[str] = []
 
     async def receive() -> Any:
-        return {"type": "websocket.connect"}
+        return {"type": "websocket.disconnect" if is_gone else "websocket.connect"}
 
     async def send(message: Any) -> None:
+        if is_gone and message["type"] != "websocket.accept":
+            raise OSError("the client left")
         passed.append(message["type"])
 
     scope: Any = {"type": "websocket", "path": "/ws", "root_path": ""}
     try:
         asyncio.run(CountedWebSockets(app, counter)(scope, receive, send))
-    except ValueError as problem:
+    except (ValueError, OSError) as problem:
         passed.append(str(problem))
     return counter.routes["WEBSOCKET", "/ws"], passed
 
@@ -92,16 +94,26 @@ def test_a_web_socket_counts_once_when_it_closes() -> None:
         await send({"type": "websocket.close"})
 
     totals, passed = web_socket(app)
-    assert (totals.calls, totals.errors) == (1, 0)
+    assert (totals.calls, totals.errors, totals.cut_off) == (1, 0, 0)
     assert passed == ["websocket.accept", "websocket.send", "websocket.close"]
 
 
-def test_a_refused_web_socket_is_no_error() -> None:
+@pytest.mark.parametrize(
+    ("message", "errors"),
+    [
+        pytest.param({"type": "websocket.close"}, 0, id="closed"),
+        pytest.param({"type": "websocket.http.response.start", "status": 401}, 0, id="401"),
+        pytest.param({"type": "websocket.http.response.start", "status": 503}, 1, id="503"),
+        pytest.param(None, 1, id="no answer, which the server makes a 500"),
+    ],
+)
+def test_a_refused_web_socket_counts_as_what_its_client_got(message: Any, errors: int) -> None:
     async def app(_scope: Any, _receive: Any, send: Any) -> None:
-        await send({"type": "websocket.close"})
+        if message:
+            await send(message)
 
     totals, _ = web_socket(app)
-    assert (totals.calls, totals.errors) == (1, 0)
+    assert (totals.calls, totals.errors, totals.cut_off) == (1, errors, 0)
 
 
 def test_an_app_that_fails_in_a_web_socket_is_an_error_and_still_raises() -> None:
@@ -112,6 +124,28 @@ def test_an_app_that_fails_in_a_web_socket_is_an_error_and_still_raises() -> Non
     totals, passed = web_socket(app)
     assert (totals.calls, totals.errors) == (1, 1)
     assert passed == ["websocket.accept", "broken"]
+
+
+@pytest.mark.parametrize("sends", [True, False], ids=["sends on", "hears of it"])
+def test_an_app_whose_client_has_left_a_web_socket_is_no_error(sends: bool) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        if sends:
+            await send({"type": "websocket.send", "text": "a"})
+        if (await receive())["type"] == "websocket.disconnect":
+            raise ValueError("disconnected")
+
+    totals, passed = web_socket(app, is_gone=True)
+    assert (totals.calls, totals.errors, totals.cut_off) == (1, 0, 0)
+    assert passed == ["websocket.accept", "the client left" if sends else "disconnected"]
+
+
+def test_a_client_that_leaves_before_a_web_socket_is_accepted_is_cut_off() -> None:
+    async def app(_scope: Any, receive: Any, _send: Any) -> None:
+        await receive()
+
+    totals, _ = web_socket(app, is_gone=True)
+    assert (totals.calls, totals.errors, totals.cut_off) == (1, 0, 1)
 
 
 def test_other_kinds_of_calls_pass_through_uncounted() -> None:

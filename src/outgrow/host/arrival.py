@@ -8,6 +8,7 @@ or 504 instead. The note is found by a ContextVar, which frameworks carry along 
 from __future__ import annotations
 
 from asyncio import Future
+from collections.abc import Container
 from contextvars import ContextVar
 from math import ceil
 from typing import Any, cast
@@ -15,7 +16,7 @@ from typing import Any, cast
 import msgspec
 
 from outgrow.errors import CallError, DeadlineExceededError, OverloadedError, UnavailableError
-from outgrow.telemetry import told_route
+from outgrow.telemetry import route_here
 from outgrow.wire import EDGE, WEB, name_edge
 
 RETRY_SECONDS_MAX = 3600.0
@@ -32,6 +33,7 @@ class Arrival(msgspec.Struct):
         refusal: Why a call that it made was not answered, the latest one; None so far.
         turn: What it waits for while it stands in line for a thread.
         scope: Of the request, where its framework notes the route; None once it has ended.
+        counted: Method and route of all that was counted.
         route: Such as `GET /orders/{id}`; empty until somebody asks who knows.
     """
 
@@ -40,6 +42,7 @@ class Arrival(msgspec.Struct):
     refusal: CallError | None = None
     turn: Future[bool] | None = None
     scope: Any = None
+    counted: Container[tuple[str, str]] = ()
     route: str = ""
 
     def leave_line(self) -> None:
@@ -53,15 +56,12 @@ arrival: ContextVar[Arrival | None] = ContextVar("outgrow_arrival", default=None
 
 
 def _calling_route() -> str:
-    """Who calls: the route of the request that is being served.
-
-    Only as its framework told it: anybody can think of paths, and each would be another caller.
-    """
+    """Who calls: the route of the request that is being served."""
     noted = arrival.get()
     if noted is None:
         return EDGE
     if not noted.route and noted.scope is not None:
-        route = told_route(noted.scope)
+        route = route_here(noted.scope, noted.counted)
         if route is not None:
             noted.route = f"{noted.scope['method']} {route}"
     return noted.route or WEB

@@ -242,7 +242,10 @@ class EdgeProtocol(HttpToolsProtocol):
             request.late_ns = since_ns + edge.wait_ns_max
         if edge.hosts_services or edge.has_threads or recording.is_on:
             request.arrival = noted = Arrival(
-                request.begun_ns, request.late_ns, scope=request.scope
+                request.begun_ns,
+                request.late_ns,
+                scope=request.scope,
+                counted=edge.counter.routes,
             )
             arrival.set(noted)  # the task copies the context
         task = self.loop.create_task(request.run_asgi(app))

@@ -30,7 +30,7 @@ from outgrow.telemetry.records import (
 )
 from outgrow.telemetry.reporting import Reporter
 from outgrow.telemetry.reports import ObserverAddress
-from outgrow.telemetry.routes import told_route, watch_frameworks
+from outgrow.telemetry.routes import route_here, watch_frameworks
 from outgrow.telemetry.sql.book import StatementBook, statements
 from outgrow.telemetry.sql.book import links_of as statement_links
 from outgrow.telemetry.stations import (
@@ -196,6 +196,7 @@ __all__ = [
     "refusal",
     "reserve",
     "resident_bytes",
+    "route_here",
     "segment_failed",
     "squares_of",
     "start_recording",
@@ -204,7 +205,6 @@ __all__ = [
     "station_book",
     "stop_recording",
     "tap",
-    "told_route",
     "trace_ids",
     "unpacked_parent",
     "waited_since",

@@ -13,7 +13,7 @@ from functools import lru_cache, wraps
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Container, MutableMapping
 
 ROUTE_KEY = "outgrow.route"
 _NOT_FOUND = "(not found)"
@@ -29,13 +29,29 @@ def route_of(scope: MutableMapping[str, Any], status: int = 200) -> str:
         status: The response's status: an unknown path that was not found has no route, or each
             wrong guess of a stranger would become one.
     """
-    told = told_route(scope)
+    told = _told_route(scope)
     if told is not None:
         return told
     return _NOT_FOUND if status == 404 else _general(scope["path"])
 
 
-def told_route(scope: MutableMapping[str, Any]) -> str | None:
+def route_here(scope: MutableMapping[str, Any], counted: Container[tuple[str, str]]) -> str | None:
+    """The route of a request that is being served; None where nobody knows it, or not yet.
+
+    Anybody can think of paths. So one that no framework tells the route of counts only if it is a
+    route to which requests were counted before, which takes an answer other than 404.
+
+    Args:
+        scope: The ASGI scope, as the app has left it so far.
+        counted: Method and route of all that was counted.
+    """
+    told = _told_route(scope)
+    if told is None and (scope["method"], general := _general(scope["path"])) in counted:
+        return general
+    return told
+
+
+def _told_route(scope: MutableMapping[str, Any]) -> str | None:
     """The template, as the framework told it; None where it did not, or not yet."""
     noted = scope.get(ROUTE_KEY)
     if noted is not None:

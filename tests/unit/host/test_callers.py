@@ -160,6 +160,26 @@ def test_async_views_of_django_have_a_route_as_well() -> None:
     assert asked(ASGIHandler(), "asgi3", "/a/items/7") == ["GET /a/items/<int:number>"]
 
 
+def test_a_path_is_a_route_once_requests_to_it_were_served() -> None:
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            note()
+            await answer(send, 404 if scope["path"] == "/guess" else 200, b"")
+
+    async def test(served: Served) -> None:
+        served.edge.state.hosts_services = True
+        client = await served.client()
+        for at in ("/trees/7", "/guess", "/guess", "/trees/8"):
+            await client.ask(at)
+            await client.head()
+        await client.ask("/trees/9", method="POST")
+        await client.head()
+
+    callers.clear()
+    serve(test, app)
+    assert callers == ["web", "web", "web", "GET /trees/{}", "web"]
+
+
 def test_a_call_outside_of_requests_comes_from_the_edge() -> None:
     assert (edge_name(), is_edge(edge_name())) == ("edge", True)
 

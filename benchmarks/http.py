@@ -1,4 +1,7 @@
-"""Requests per second, latency and CPU per request of one worker, access log off and on."""
+"""Requests per second, latency and CPU per request of one worker, access log off and on.
+
+Ours stands there twice: without an observer, as its peers have none, and with one, as by default.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ CONTENDERS = [
     servers.gunicorn(),
     servers.granian(),
     servers.outgrow(),
+    servers.outgrow(is_observed=True),
 ]
 LOGGING = [servers.uvicorn(access_log=True), servers.outgrow(access_log=True)]
 

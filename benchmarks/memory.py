@@ -12,6 +12,7 @@ CONTENDERS = [
     servers.gunicorn(),
     servers.gunicorn(preload=True),
     servers.outgrow(),
+    servers.outgrow(is_observed=True),
     servers.outgrow("--fork", "never", name="outgrow --fork never"),
 ]
 

@@ -253,7 +253,7 @@ def _words(name: str, folder: Path, port: int) -> list[str]:
     if name == HTTP:
         return ["benchmarks.microservices", str(port), str(folder)]
     app = ["examples.shop.api:app", "--app-dir", str(ROOT), "--port", str(port)]
-    return ["outgrow", "run", *app, "--no-access-log"]
+    return ["outgrow", "run", *app, "--no-access-log", "--observe", "never"]
 
 
 def _environment(folder: Path) -> dict[str, str]:

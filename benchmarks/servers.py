@@ -170,14 +170,27 @@ def granian(*, respawn: bool = False) -> Contender:
     return Contender(name="granian", command=command)
 
 
-def outgrow(*options: str, access_log: bool = False, name: str = "outgrow") -> Contender:
-    """Ours, counting every call."""
+def outgrow(
+    *options: str, access_log: bool = False, is_observed: bool = False, name: str = ""
+) -> Contender:
+    """Ours, counting every call.
+
+    Args:
+        options: Further ones of `outgrow run`.
+        access_log: Whether it writes one.
+        is_observed: Whether an observer keeps what happens beside it, as by default; its peers have
+            nothing like it.
+        name: What the table calls it; chosen by the others where empty.
+    """
     log = [] if access_log else ["--no-access-log"]
+    seen = ["--observe", "auto", "--page-port", "0"] if is_observed else ["--observe", "never"]
+    name = name or "outgrow" + " with access log" * access_log + ", observed" * is_observed
 
     def command(app: str, port: int, workers: int) -> list[str]:
-        return ["outgrow", "run", app, "--port", str(port), *_many(workers), *log, *options]
+        many = _many(workers)
+        return ["outgrow", "run", app, "--port", str(port), *many, *log, *seen, *options]
 
-    return Contender(name=name + " with access log" * access_log, command=command)
+    return Contender(name=name, command=command)
 
 
 def control_socket(server: Server) -> Path:

@@ -17,6 +17,7 @@ CONTENDERS = [
     servers.gunicorn(),
     servers.granian(respawn=True),
     servers.outgrow(),
+    servers.outgrow(is_observed=True),
 ]
 
 

@@ -122,9 +122,9 @@ async def _spent(
 
 def _contenders() -> list[tuple[Contender, str]]:
     return [
-        (servers.outgrow("--observe", "never", name=OFF), APP),
-        (servers.outgrow(), APP),
-        (servers.outgrow(name=STOPPED), APP),
+        (servers.outgrow(name=OFF), APP),
+        (servers.outgrow(is_observed=True, name="outgrow"), APP),
+        (servers.outgrow(is_observed=True, name=STOPPED), APP),
         (servers.uvicorn(), APP),
         (Contender(name=TRACED, command=servers.uvicorn().command), "traced_app:app"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from outgrow.placement import ApiClient, Supervisor
 from tests.unit.cli.test_show import status as status_of
 from tests.unit.cli.typing_verbs import Outgrow
 from tests.unit.cli.watching import shop_observed
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 @pytest.fixture
@@ -40,6 +43,21 @@ def test_operations_and_processes_are_shown_from_the_api(folder: Path) -> None:
 def test_without_an_observer_the_supervisor_s_own_counts_are_shown(tmp_path: Path) -> None:
     assert observed.look(str(tmp_path)) is None
     assert "GET /items/{id}" in "\n".join(status.lines_of(status_of(page=None)))
+
+
+def test_the_docs_show_what_status_prints_with_an_observer(folder: Path) -> None:
+    found = observed.look(str(folder))
+    assert found is not None
+    lines = observed.lines_of(found)
+    start = (DOCS / "start.md").read_text()
+    counting = (DOCS / "concepts" / "counting.md").read_text()
+    for title in ("routes and operations", "processes"):
+        heading = f"{title}, last {observed.WINDOW_SECONDS} s"
+        columns = re.split(r"  +", lines[lines.index(heading) + 1].strip())
+        shown = start.split(f"\n{heading}\n")[1].splitlines()[0]
+        assert re.split(r"  +", shown.strip()) == columns
+        for column in set(columns) - {"operation", "process", "machine", "state"}:
+            assert f"`{column}`" in counting
 
 
 def test_a_trace_is_shown_as_a_tree_with_what_was_logged(folder: Path, outgrow: Outgrow) -> None:

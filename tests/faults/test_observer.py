@@ -22,6 +22,7 @@ import pytest
 
 from outgrow.errors import NotRunningError
 from outgrow.placement import ApiClient
+from outgrow.placement.peer import user_name
 
 from . import processes
 from .conftest import Start
@@ -299,6 +300,26 @@ def test_a_change_by_the_page_needs_its_token_and_is_written_down(start: Start) 
     shown = server.command("status")
     assert f"look: {page}" in shown.stdout
     assert "processes, last 60 s" in shown.stdout
+
+
+@pytest.mark.timeout(90)
+def test_changes_by_verbs_and_signals_are_written_down_with_who_asked(watched: Watched) -> None:
+    server = watched.server
+    assert server.command("apply", "--workers", "1", "--dry-run").returncode == 0
+    assert server.command("apply", "--workers", "1").returncode == 0
+    assert server.command("apply", "--workers", "store=2").returncode == 1
+    server.send(signal.SIGHUP)
+    user = user_name(os.getuid())
+
+    def entries() -> list[tuple[str, str]]:
+        return [(one["who"], one["text"]) for one in watched.ask("audit")["entries"]][::-1]
+
+    wait_until(lambda: len(entries()) >= 3, BACK_SECONDS, "three changes that are written down")
+    assert entries() == [
+        (user, "workers 1: done"),
+        (user, "workers store=2: refused, there is no group `store`"),
+        ("SIGHUP", "reload: done"),
+    ]
 
 
 def wait_until_page(server: Supervised) -> str:

@@ -7,7 +7,7 @@ import type { Audit } from "../shapes";
 export function AuditPage() {
   const asked = useAsked<Audit>(() => "audit", () => ({ limit: 200 }));
   return (
-    <Panel title="Changes" note="who asked for what on this page, newest first" flush>
+    <Panel title="Changes" note="who asked for what, on this page or by a verb, newest first" flush>
       <Shown asked={asked.value}>
         {(found) =>
           found.entries.length ? (
@@ -22,7 +22,7 @@ export function AuditPage() {
               ]}
             />
           ) : (
-            <Empty title="Nobody changed anything in this period">Services are moved under Workers; who did it is written here.</Empty>
+            <Empty title="Nobody changed anything in this period">Services are moved under Workers, or by <code>outgrow apply</code>; who did it is written here.</Empty>
           )
         }
       </Shown>

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from outgrow.dashboard import calls, kept, objectives, shapes
 from outgrow.dashboard.asking import AskingError
-from outgrow.dashboard.placing import in_words
+from outgrow.placement import AUDIT
 from outgrow.telemetry import lower_edge_ns, quantile_ms
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ _MINUTE_NS = 60 * 10**9
 _HOUR_NS = 60 * _MINUTE_NS
 _FINE_NS = 6 * _HOUR_NS
 _WHOLE_NS = int(objectives.DAYS * 24) * _HOUR_NS
-_AUDIT = "audit"
 
 
 class Answers:
@@ -156,7 +155,7 @@ class Answers:
     def audit(self, asked: Asked) -> shapes.Audit:
         """Who changed what, newest first."""
         found = self._source.marks(asked.from_ns, asked.to_ns)
-        changes = [one for one in found if one.kind == _AUDIT][::-1]
+        changes = [one for one in found if one.kind == AUDIT][::-1]
         entries: list[shapes.Entry] = []
         for one in changes[: asked.whole("limit")]:
             who, _, text = one.text.partition(": ")
@@ -179,8 +178,8 @@ class Answers:
             return shapes.Outcome(is_done=False, steps=[], problem=problem)
         outcome = self._supervision.change(wish)
         if not wish.is_only_shown:
-            end = "done" if outcome.problem is None else f"refused, {outcome.problem.text}"
-            self._source.mark(asked.now_ns, _AUDIT, f"{asked.who}: {in_words(wish)}: {end}")
+            problem = outcome.problem.text if outcome.problem else None
+            self._source.mark(asked.now_ns, AUDIT, wish.entry(asked.who, problem))
         return outcome
 
 

@@ -54,21 +54,6 @@ class Supervision:
         return Outcome(is_done=True, steps=steps)
 
 
-def in_words(wish: Wish) -> str:
-    """A change as the audit tells it."""
-    said = [f"move {move.replace('=', ' to ')}" for move in wish.moves]
-    said += [f"merge {merge.replace('=', ' into ')}" for merge in wish.merges]
-    if wish.workers:
-        said.append(f"workers {wish.workers}")
-    if wish.undo:
-        said.append("undo the last change")
-    if wish.reload_all:
-        said.append("reload all")
-    elif wish.reload:
-        said.append("reload")
-    return ", ".join(said)
-
-
 def _group(group: dict[str, Any]) -> Group:
     return Group(
         name=group["name"],

@@ -11,6 +11,7 @@ from outgrow.placement.logbook import last_lines
 from outgrow.placement.machine import Machine, this_machine
 from outgrow.placement.seat import (
     API_NAME,
+    AUDIT,
     HELD_SIGNALS,
     STORE_NAME,
     Asked,
@@ -33,6 +34,7 @@ _HOMES = {"Supervisor": "supervisor", "changed_files": "watch", "missing_package
 
 __all__ = [
     "API_NAME",
+    "AUDIT",
     "HELD_SIGNALS",
     "LOG_NAME",
     "STORE_NAME",

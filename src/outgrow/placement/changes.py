@@ -49,6 +49,29 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Whether the app is to be loaded anew."""
         return self.reload or self.reload_all
 
+    @property
+    def in_words(self) -> str:
+        """What is asked for, as people say it."""
+        said = [f"move {move.replace('=', ' to ')}" for move in self.moves]
+        said += [f"merge {merge.replace('=', ' into ')}" for merge in self.merges]
+        if self.workers:
+            said.append(f"workers {self.workers}")
+        if self.undo:
+            said.append("undo the last change")
+        if self.reloads:
+            said.append("reload all" if self.reload_all else "reload")
+        return ", ".join(said)
+
+    def entry(self, who: str, problem: str | None) -> str:
+        """What is written down of it: who asked, for what, and what came of it.
+
+        Args:
+            who: Who asked.
+            problem: Why it was not done; None where it was.
+        """
+        end = "done" if problem is None else f"refused, {problem}"
+        return f"{who}: {self.in_words}: {end}"
+
     def plan_after(self, kept: KeptPlan, plan: Plan, machine: Machine) -> Plan:
         """The plan that is wanted.
 

@@ -22,11 +22,13 @@ from outgrow.errors import AddressError, OutgrowError
 from outgrow.placement.changes import wish_of
 from outgrow.placement.folder import short_path
 from outgrow.placement.logbook import is_by, last_lines
+from outgrow.placement.peer import peer_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from outgrow.placement.peer import Peer
     from outgrow.placement.supervisor import Supervisor
 
 BODY_BYTES_MAX = 64 * 1024
@@ -119,13 +121,13 @@ class ControlServer:
         elif has_control and (method, url.path) == ("GET", "/logs"):
             await exchange.stream(self._logs(parse_qs(url.query)))
         elif has_control and (method, url.path) == ("POST", "/apply"):
-            await exchange.stream(self._apply(body))
+            await exchange.stream(self._apply(body, exchange.peer()))
         else:
             await exchange.answer(404, {"error": f"no such thing: {method} {url.path}"})
 
-    async def _apply(self, body: bytes) -> AsyncIterator[dict[str, Any]]:
+    async def _apply(self, body: bytes, peer: Peer) -> AsyncIterator[dict[str, Any]]:
         try:
-            async for line in self._supervisor.change(wish_of(body)):
+            async for line in self._supervisor.change(wish_of(body), peer):
                 yield {"step": line}
             yield {"done": True}
         except OutgrowError as problem:
@@ -187,6 +189,10 @@ class _Exchange:
         self.reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.SERVER)
+
+    def peer(self) -> Peer:
+        """Who asks, on the Unix socket."""
+        return peer_of(self._writer.get_extra_info("socket"))
 
     async def request(self) -> tuple[str, str, bytes]:
         head: h11.Request | None = None

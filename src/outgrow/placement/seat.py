@@ -9,6 +9,8 @@ import msgspec
 
 API_NAME = "observer.sock"
 STORE_NAME = "telemetry"
+# The kind of a remark that says who changed what; no chart shows it.
+AUDIT = "audit"
 # They reach all of a terminal's processes; an observer has them held until it can let them pass by.
 HELD_SIGNALS = (signal.SIGINT, signal.SIGHUP)
 

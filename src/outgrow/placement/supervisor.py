@@ -31,6 +31,7 @@ from outgrow.placement.machine import this_machine
 from outgrow.placement.observing import Observing
 from outgrow.placement.pipes import Pipes
 from outgrow.placement.plan import whole_plan
+from outgrow.placement.seat import AUDIT
 from outgrow.placement.sockets import Listeners
 from outgrow.placement.status import status_of
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from outgrow.model import Replicas, Settings
+    from outgrow.placement.peer import Peer
     from outgrow.placement.plan import Plan
     from outgrow.placement.sources import Resolved
 
@@ -235,8 +237,12 @@ class Supervisor:
 
     # Changes.
 
-    async def change(self, wish: Wish) -> AsyncIterator[str]:
+    async def change(self, wish: Wish, peer: Peer) -> AsyncIterator[str]:
         """Carry a change out; yields lines that tell how it goes.
+
+        Args:
+            wish: What is asked for.
+            peer: Who asks.
 
         Raises:
             OutgrowError: It failed; what was there before serves on.
@@ -244,6 +250,9 @@ class Supervisor:
         news: asyncio.Queue[str] = asyncio.Queue()
         self._listeners_of_news.append(news)
         changing = asyncio.ensure_future(self._change(wish))
+        # The observer writes down itself what is asked for on its page, as it knows by whom.
+        if not (wish.is_only_shown or (peer.pid and peer.pid == self.observing.pid)):
+            changing.add_done_callback(partial(self._write_down, wish, peer.name))
         try:
             async for line in _until(changing, news):
                 yield line
@@ -252,6 +261,12 @@ class Supervisor:
             # Whoever asked may go; the change goes on.
             self._listeners_of_news.remove(news)
             self._keep(changing)
+
+    def _write_down(self, wish: Wish, who: str, changed: asyncio.Future[str]) -> None:
+        """Have it kept who has changed what."""
+        problem = None if changed.cancelled() else changed.exception()
+        end = getattr(problem, "text", str(problem)) if problem else None
+        self.observing.remark(AUDIT, wish.entry(who, end))
 
     async def _change(self, wish: Wish) -> str:
         if self.fleet.is_stopping:
@@ -336,8 +351,11 @@ class Supervisor:
         if self.fleet.is_stopping:
             return
         self.say(f"reload, asked for by {why}")
+        wish = Wish(reload=True)
+        changing = asyncio.ensure_future(self._change(wish))
+        changing.add_done_callback(partial(self._write_down, wish, why))
         try:
-            self.say(await self._change(Wish(reload=True)))
+            self.say(await changing)
         except OutgrowError as problem:
             if self.fleet.in_service is not None:
                 self.fleet.say(f"the reload failed, the version before serves on\n{problem}")

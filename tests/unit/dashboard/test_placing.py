@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from outgrow.dashboard.placing import Supervision, in_words
+from outgrow.dashboard.placing import Supervision
 from outgrow.placement import Wish
 
 STATUS = {
@@ -97,16 +97,3 @@ def test_a_supervisor_that_dies_meanwhile_has_done_nothing_that_is_known(folder:
     assert not outcome.is_done
     assert outcome.problem
     assert "before the change was done" in outcome.problem.text
-
-
-@pytest.mark.parametrize(
-    ("wish", "words"),
-    [
-        (Wish(moves=["stock=desk"], workers="web=2"), "move stock to desk, workers web=2"),
-        (Wish(merges=["desk=web"], reload=True), "merge desk into web, reload"),
-        (Wish(undo=True), "undo the last change"),
-    ],
-    ids=["move and size", "merge and reload", "undo"],
-)
-def test_a_change_is_told_in_words(wish: Wish, words: str) -> None:
-    assert in_words(wish) == words

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from outgrow.placement.changes import Wish
 from outgrow.placement.client import ControlClient
 from outgrow.placement.control import BODY_BYTES_MAX, ControlServer, log_entry
 from outgrow.placement.logbook import LogBook
+from outgrow.placement.peer import Peer, user_name
 from outgrow.placement.supervisor import Supervisor
 
 
@@ -27,13 +29,15 @@ class FakeSupervisor:
         self.book = book
         self.is_ready = True
         self.asked: list[Wish] = []
+        self.peers: list[Peer] = []
         self.problem: Exception | None = None
 
     def status(self) -> dict[str, Any]:
         return {"app": "main:app", "workers": []}
 
-    async def change(self, wish: Wish) -> AsyncIterator[str]:
+    async def change(self, wish: Wish, peer: Peer) -> AsyncIterator[str]:
         self.asked.append(wish)
+        self.peers.append(peer)
         yield "workers: 1 -> 2"
         if self.problem:
             raise self.problem
@@ -135,6 +139,16 @@ def test_a_change_is_carried_out_and_told_step_by_step(tmp_path: Path) -> None:
         assert control.supervisor.asked == [wish]
 
     assert with_control(tmp_path, test) == []
+
+
+def test_who_asks_for_a_change_is_known_by_process_and_user(tmp_path: Path) -> None:
+    async def test(control: Control) -> None:
+        await control.use(lambda: list(control.client.apply(Wish(workers="2"))))
+        assert control.supervisor.peers == [Peer(os.getpid(), user_name(os.getuid()))]
+
+    assert with_control(tmp_path, test) == []
+    assert user_name(0) == "root (uid 0)"
+    assert user_name(4_000_000_000) == "uid 4000000000"
 
 
 def test_a_change_that_fails_raises_the_same_error_at_the_other_end(tmp_path: Path) -> None:

@@ -113,3 +113,19 @@ def test_what_is_asked_for_over_the_socket_is_read() -> None:
     assert wish_of(b'{"moves": ["a=b"], "reload": true}') == Wish(moves=["a=b"], reload=True)
     with pytest.raises(RefusedError, match="nothing to change"):
         wish_of(b'{"is_only_shown": true}')
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        (Wish(moves=["stock=desk"], workers="web=2"), "move stock to desk, workers web=2"),
+        (Wish(merges=["desk=web"], reload=True), "merge desk into web, reload"),
+        (Wish(undo=True), "undo the last change"),
+    ],
+    ids=["move and size", "merge and reload", "undo"],
+)
+def test_a_change_is_told_in_words_with_who_asked_and_what_came_of_it(
+    wish: Wish, words: str
+) -> None:
+    assert wish.entry("anna (uid 1000)", None) == f"anna (uid 1000): {words}: done"
+    assert wish.entry("bob", "no room") == f"bob: {words}: refused, no room"

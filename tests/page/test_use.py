@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.page.serving import MOMENT
 from tests.page.watched import Watched
 
 if TYPE_CHECKING:
@@ -41,6 +42,54 @@ def test_arrow_keys_move_the_cursor_of_a_chart_and_the_legend_tells_the_values(
     assert legend.inner_text() != before
     page.keyboard.press("Escape")
     page.wait_for_selector(".legend .at:has-text('latest')")
+
+
+# Notes what is written on canvases: text, where it begins and ends, and how wide the canvas is.
+LABELS = """
+    window.labels = [];
+    const write = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, x, y, ...rest) {
+      const width = this.measureText(text).width;
+      const from = x - {left: 0, center: width / 2, right: width}[this.textAlign];
+      window.labels.push([text, from, from + width, this.canvas.width]);
+      return write.call(this, text, x, y, ...rest);
+    };
+"""
+
+
+@pytest.mark.parametrize("minutes", [2, 3, 60, 7 * 24 * 60])
+@pytest.mark.parametrize("more_seconds", [0, 5, 10])
+def test_no_label_of_a_chart_is_cut(watched: Watched, minutes: int, more_seconds: int) -> None:
+    page = watched.page
+    page.add_init_script(LABELS)
+    page.goto(f"/operations?{until_now(minutes, more_seconds)}")
+    page.wait_for_function("() => new Set(window.labels.map(([text]) => text)).size > 4")
+    labels = page.evaluate("window.labels")
+    assert [each for each in labels if each[1] < 0 or each[2] > each[3]] == []
+
+
+def until_now(minutes: int, more_seconds: int = 0) -> str:
+    """The period of the last minutes, as an address holds it."""
+    now_ms = round(MOMENT.timestamp() + more_seconds) * 1000
+    return f"from={now_ms - minutes * 60_000}&to={now_ms}"
+
+
+def test_a_step_stands_at_its_middle_in_a_chart(watched: Watched) -> None:
+    page = watched.page
+    page.goto(f"/operations/POST%20%2Forders?{until_now(2)}")
+    figure = page.locator("figure[aria-label='Rate and errors a second']")
+    box = figure.locator(".u-over").bounding_box()
+    assert box is not None
+    times = page.request.get(f"/api/operations/POST%20%2Forders/series?{until_now(2)}").json()[
+        "times_ms"
+    ]
+    half = box["width"] / len(times) / 2
+    figure.locator(".plot").focus()
+    for key, expected in (("Home", half), ("End", box["width"] - half)):
+        page.keyboard.press(key)
+        cursor = figure.locator(".u-cursor-x").bounding_box()
+        assert cursor is not None
+        assert abs(cursor["x"] - box["x"] - expected) <= 1.5
 
 
 def test_a_chart_has_a_table_with_the_same_numbers(watched: Watched) -> None:

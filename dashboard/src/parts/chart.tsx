@@ -21,6 +21,7 @@ export interface Line {
 
 interface Props {
   title: string;
+  /** When each step begins. */
   times_ms: number[];
   lines: Line[];
   show: (value: number | null) => string;
@@ -31,6 +32,8 @@ interface Props {
 }
 
 const TABLE_ROWS_MAX = 60;
+/** Room for the half of the last label that stands right of its place. */
+const RIGHT = 26;
 
 export function Chart(props: Props) {
   const box = useRef<HTMLDivElement>(null);
@@ -74,7 +77,7 @@ export function Chart(props: Props) {
     index = Math.max(0, Math.min(last, index));
     const made = plot.current;
     const time = props.times_ms[index];
-    if (made && time !== undefined) made.setCursor({ left: made.valToPos(time / 1000, "x"), top: 10 });
+    if (made && time !== undefined) made.setCursor({ left: made.valToPos((time + step(props.times_ms) / 2) / 1000, "x"), top: 10 });
   };
 
   const index = at.value ?? props.times_ms.length - 1;
@@ -114,9 +117,9 @@ export function Chart(props: Props) {
 
 /** The mark next to the cursor, in words. */
 function near(props: Props, time: number | undefined, at: number | null): string {
-  const [first, second] = props.times_ms;
-  if (at === null || time === undefined || first === undefined || second === undefined) return "";
-  const found = (props.marks ?? []).filter((mark) => Math.abs(mark.at_ms - time) <= (second - first) * 1.5);
+  const length = step(props.times_ms);
+  if (at === null || time === undefined || !length) return "";
+  const found = (props.marks ?? []).filter((mark) => Math.abs(mark.at_ms - time - length / 2) <= length * 1.5);
   return found.map((mark) => ` · ${unquoted(mark.text)}`).join("");
 }
 
@@ -153,8 +156,24 @@ function Twin(props: Props) {
   );
 }
 
+/** How long a step is; 0 where there is only one. */
+function step(times_ms: number[]): number {
+  const [first = 0, second = first] = times_ms;
+  return second - first;
+}
+
+/** What a step tells holds for all of it, so it stands at its middle. */
 function data(props: Props): uPlot.AlignedData {
-  return [props.times_ms.map((time) => time / 1000), ...props.lines.map((line) => line.values)] as uPlot.AlignedData;
+  const half = step(props.times_ms) / 2;
+  return [props.times_ms.map((time) => (time + half) / 1000), ...props.lines.map((line) => line.values)] as uPlot.AlignedData;
+}
+
+/** From the beginning of the first step to the end of the last. */
+function span(plot: uPlot, low: number, high: number): uPlot.Range.MinMax {
+  const [first, second] = plot.data[0];
+  if (first === undefined) return [null, null];
+  const half = ((second ?? first + 1) - first) / 2;
+  return [low - half, high + half];
 }
 
 function options(
@@ -173,7 +192,7 @@ function options(
   return {
     width: element.clientWidth || 300,
     height: props.height ?? 150,
-    padding: [8, 8, 0, 0],
+    padding: [8, RIGHT, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: "page" },
@@ -181,7 +200,7 @@ function options(
       drag: { x: true, y: false, setScale: false },
       points: { size: 6 },
     },
-    scales: { y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, props.max ?? 0) || 1] } },
+    scales: { x: { range: span }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, props.max ?? 0) || 1] } },
     series: [
       {},
       ...props.lines.map((line) => ({

@@ -289,6 +289,9 @@ class Week:
             f"statements {label}": lambda: archive.statements(*last()),
             f"stations {label}": lambda: archive.stations(*last()),
             f"workers {label}": lambda: archive.workers(*last()),
+            f"workers over time {label}": lambda: archive.processes(
+                ["front/0", "front/1", "front/2", "front/3"], *last(), 2 * step_ns
+            ),
         }
 
     def _on_records(

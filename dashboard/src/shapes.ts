@@ -380,6 +380,22 @@ export interface Worker {
   in_flight: number;
 }
 
+export interface WorkerLine {
+  name: string;
+  busy_percent: (number | null)[];
+  loop_lag_p99_ms: (number | null)[];
+  gil_wait_p99_ms: (number | null)[];
+  memory_bytes: (number | null)[];
+}
+
+export interface WorkerSeries {
+  step_seconds: number;
+  times_ms: number[];
+  workers: WorkerLine[];
+  workers_count: number;
+  marks: Mark[];
+}
+
 export interface Workers {
   workers: Worker[];
   gaps: Gap[];

@@ -68,6 +68,17 @@ def test_no_label_of_a_chart_is_cut(watched: Watched, minutes: int, more_seconds
     assert [each for each in labels if each[1] < 0 or each[2] > each[3]] == []
 
 
+def test_workers_are_charted_over_time_with_a_line_each(watched: Watched) -> None:
+    page = watched.open("workers")
+    for title in ("Busy", "Loop lag", "GIL wait", "Memory"):
+        figure = page.locator(f"figure[aria-label='{title} by worker']")
+        names = figure.locator(".legend .key").all_inner_texts()
+        assert [name.split()[0] for name in names] == ["front/1", "front/2", "desk/1", "advice/1"]
+        cells = figure.locator("table td").all_inner_texts()
+        assert len(cells) > 100
+        assert "\N{EN DASH}" not in cells, "each has told something in each step"
+
+
 def until_now(minutes: int, more_seconds: int = 0) -> str:
     """The period of the last minutes, as an address holds it."""
     now_ms = round(MOMENT.timestamp() + more_seconds) * 1000

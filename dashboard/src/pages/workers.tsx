@@ -1,12 +1,14 @@
 import { useAsked } from "../api";
 import { ago, bytes, clock, count, ms, percent, rate, seconds } from "../format";
+import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
-import type { Gap, Placement, Station, Stations, Worker, Workers } from "../shapes";
+import type { Gap, Placement, Station, Stations, Worker, WorkerLine, Workers, WorkerSeries } from "../shapes";
 import { PlacementPanel } from "./placement";
 
 export function WorkersPage() {
   const workers = useAsked<Workers>(() => "workers");
+  const series = useAsked<WorkerSeries>(() => "workers/series", () => ({ limit: LINES_MAX }));
   const stations = useAsked<Stations>(() => "stations", () => ({ limit: 100 }));
   const placement = useAsked<Placement>(() => "placement");
   return (
@@ -26,6 +28,7 @@ export function WorkersPage() {
           }
         </Shown>
       </Panel>
+      <Shown asked={series.value}>{(found) => (found.workers.length ? <Over series={found} /> : null)}</Shown>
       <Shown asked={placement.value}>{(found) => <PlacementPanel placement={found} />}</Shown>
       <Panel title="Stations" note="what has a limit, the busiest first" flush>
         <Shown asked={stations.value}>
@@ -40,6 +43,39 @@ export function WorkersPage() {
       </Panel>
     </>
   );
+}
+
+/** The workers that use most, a line each. */
+function Over(props: { series: WorkerSeries }) {
+  const { workers, workers_count } = props.series;
+  const first = begin(workers);
+  const times_ms = props.series.times_ms.slice(first);
+  const note = [
+    workers_count > workers.length ? `the ${workers.length} of ${workers_count} that use most CPU` : "",
+    first ? `since ${clock(times_ms[0] ?? 0)}` : "",
+  ].filter(Boolean).join(", ");
+  return (
+    <div class="grid">
+      {MEASURES.map(({ title, text, values, show, max }) => (
+        <Panel key={title} title={title} note={[text, note].filter(Boolean).join("; ")}>
+          <Chart
+            title={`${title} by worker`}
+            times_ms={times_ms}
+            marks={props.series.marks}
+            show={show}
+            max={max}
+            lines={workers.map((worker, number) => ({ ...INKS[number % INKS.length]!, name: worker.name, values: values(worker).slice(first) }))}
+          />
+        </Panel>
+      ))}
+    </div>
+  );
+}
+
+/** The step before the first of which something is known; 0 where that is none. */
+function begin(workers: WorkerLine[]): number {
+  const firsts = workers.map((worker) => worker.busy_percent.findIndex((value) => value !== null)).filter((first) => first >= 0);
+  return firsts.length ? Math.max(0, Math.min(...firsts) - 1) : 0;
 }
 
 /** Where what a worker did is not known; where it told later in sums, only for who asks. */
@@ -71,6 +107,17 @@ function Dropped(props: { lost: Record<string, number> }) {
 }
 
 const GAPS_MAX = 8;
+const LINES_MAX = 6;
+
+/** Three colours, each as a line and dashed. */
+const INKS = ["series-1", "series-2", "series-3"].flatMap((ink) => [{ ink }, { ink, dash: [5, 3] }]);
+
+const MEASURES: { title: string; text: string; values: (worker: WorkerLine) => (number | null)[]; show: (value: number | null) => string; max: number }[] = [
+  { title: "Busy", text: "", values: (worker) => worker.busy_percent, show: percent, max: 100 },
+  { title: "Loop lag", text: "p99: how late the event loop turned", values: (worker) => worker.loop_lag_p99_ms, show: ms, max: 0 },
+  { title: "GIL wait", text: "p99: how long a thread waited for the interpreter", values: (worker) => worker.gil_wait_p99_ms, show: ms, max: 0 },
+  { title: "Memory", text: "resident", values: (worker) => worker.memory_bytes, show: bytes, max: 0 },
+];
 
 const STATES = { reporting: "", gone: "idle", lost: "bad" };
 

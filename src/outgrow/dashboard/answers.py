@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outgrow.dashboard import calls, kept, objectives, shapes
+from outgrow.dashboard import calls, kept, objectives, shapes, working
 from outgrow.dashboard.asking import AskingError
 from outgrow.placement import AUDIT
 from outgrow.telemetry import lower_edge_ns, quantile_ms
@@ -122,6 +122,10 @@ class Answers:
             ],
             lost=dict(self._source.lost(asked.from_ns, asked.to_ns)),
         )
+
+    def worker_series(self, asked: Asked) -> shapes.WorkerSeries:
+        """Workers over time."""
+        return working.series(self._source, asked)
 
     def marks(self, asked: Asked) -> shapes.Marks:
         """Deploys and changes."""

@@ -152,8 +152,8 @@ def marks_in(source: Source, asked: Asked) -> list[shapes.Mark]:
     ]
 
 
-def step_seconds(asked: Asked) -> float:
-    """Length of a step: as asked for, or about 180 of them.
+def step_seconds(asked: Asked, wanted_count: int = STEPS_WANTED) -> float:
+    """Length of a step: as asked for, or about so many of them.
 
     Raises:
         AskingError: That would be too many.
@@ -162,7 +162,7 @@ def step_seconds(asked: Asked) -> float:
     if not step:
         if asked.seconds <= _LIVE_SECONDS:
             return 1
-        wanted = asked.seconds / STEPS_WANTED
+        wanted = asked.seconds / wanted_count
         return next((nice for nice in _NICE_SECONDS if nice >= wanted), 86_400)
     if asked.seconds / step > STEPS_MAX:
         raise AskingError(

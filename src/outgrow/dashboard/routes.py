@@ -104,6 +104,10 @@ class Answering(Protocol):
         """Processes of the app."""
         ...
 
+    def worker_series(self, asked: Asked, /) -> shapes.WorkerSeries:
+        """Workers over time."""
+        ...
+
     def marks(self, asked: Asked, /) -> shapes.Marks:
         """Deploys and changes."""
         ...
@@ -234,6 +238,13 @@ def _deployed(known: Answering) -> list[Route]:
             text="Processes of the app, and gaps in what is known of them",
             call=known.workers,
             parameters=PERIOD,
+        ),
+        Route(
+            path="workers/series",
+            answer=shapes.WorkerSeries,
+            text="Workers over time, those that use most first",
+            call=known.worker_series,
+            parameters=(*PERIOD, _STEP, limit(6)),
         ),
         Route(
             path="marks",

@@ -15,6 +15,7 @@ from outgrow.telemetry import (
     LogSearch,
     MarkSum,
     Page,
+    ProcessStep,
     StationSum,
     StepSum,
     TraceSearch,
@@ -35,6 +36,7 @@ __all__ = [
     "LogSearch",
     "MarkSum",
     "Page",
+    "ProcessStep",
     "Source",
     "StationSum",
     "StepSum",
@@ -71,6 +73,12 @@ class Source(Protocol):
 
     def workers(self, from_ns: int, to_ns: int, /) -> Sequence[WorkerSum]:
         """Processes."""
+        ...
+
+    def processes(
+        self, workers: Sequence[str], from_ns: int, to_ns: int, step_ns: int, /
+    ) -> Sequence[ProcessStep]:
+        """Processes of workers of these names over time."""
         ...
 
     def gaps(self, from_ns: int, to_ns: int, /) -> Sequence[GapSum]:

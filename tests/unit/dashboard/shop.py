@@ -21,6 +21,7 @@ from tests.unit.dashboard.shop_facts import (
 )
 from tests.unit.dashboard.shop_growth import SECOND_MS, foreseen, signs_seen, swing
 from tests.unit.dashboard.shop_spans import waterfall
+from tests.unit.dashboard.shop_workers import worker_series, workers
 
 
 class ShopAnswers:
@@ -344,48 +345,10 @@ class ShopAnswers:
         ]
         return shapes.Stations(stations=rows[: asked.whole("limit")])
 
-    def workers(self, asked: Asked) -> shapes.Workers:
-        to_ms = asked.to_ns / 1e6
-        found = (("front/1", 46.0), ("front/2", 44.0), ("desk/1", 71.0), ("advice/1", 12.0))
-        rows = [
-            shapes.Worker(
-                name=name,
-                group=name.split("/")[0],
-                state="reporting",
-                version=3,
-                machine="shop-1",
-                pid=4100 + number,
-                began_at_ms=to_ms - 5_400_000,
-                seen_at_ms=to_ms,
-                commit="9f31c02be7",
-                busy_percent=busy,
-                cpu_percent=busy * 0.8,
-                loop_lag_p99_ms=busy / 9,
-                gil_wait_p99_ms=busy / 5,
-                run_queue_percent=2.1,
-                gc_percent=0.3,
-                memory_bytes=121_000_000 + 3_000_000 * number,
-                threads=6 + number,
-                in_flight=int(busy / 12),
-            )
-            for number, (name, busy) in enumerate(found)
-        ]
-        vanished = shapes.Worker(
-            name="desk/2",
-            group="desk",
-            state="lost",
-            version=2,
-            machine="shop-1",
-            pid=3987,
-            began_at_ms=to_ms - 9_000_000,
-            seen_at_ms=to_ms - 320_000,
-            memory_bytes=140_000_000,
-        )
-        gap = shapes.Gap(worker="desk/2", from_ms=to_ms - 320_000, to_ms=to_ms - 318_000)
-        told = shapes.Gap(
-            worker="front/1", from_ms=to_ms - 90_000, to_ms=to_ms - 81_000, is_counted=True
-        )
-        return shapes.Workers(workers=[*rows, vanished], gaps=[gap, told], lost={"spans": 214})
+    workers = staticmethod(workers)
+
+    def worker_series(self, asked: Asked) -> shapes.WorkerSeries:
+        return worker_series(asked, *self._steps(asked), self._marks(asked))
 
     def _marks(self, asked: Asked) -> list[shapes.Mark]:
         to_ms = asked.to_ns / 1e6

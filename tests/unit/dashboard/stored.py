@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +45,7 @@ class Stored:
     sql: list[StatementTotals] = field(default_factory=list)
     used: list[source.StationSum] = field(default_factory=list)
     crew: list[source.WorkerSum] = field(default_factory=list)
+    told: list[source.ProcessStep] = field(default_factory=list)
     holes: list[source.GapSum] = field(default_factory=list)
     found: list[source.TraceSum] = field(default_factory=list)
     lines: list[LogRecord] = field(default_factory=list)
@@ -68,6 +70,11 @@ class Stored:
 
     def workers(self, from_ns: int, to_ns: int) -> list[source.WorkerSum]:
         return self.crew
+
+    def processes(
+        self, workers: Sequence[str], from_ns: int, to_ns: int, step_ns: int
+    ) -> list[source.ProcessStep]:
+        return [one for one in self.told if one.worker in workers]
 
     def gaps(self, from_ns: int, to_ns: int) -> list[source.GapSum]:
         return self.holes

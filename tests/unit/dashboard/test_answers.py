@@ -288,6 +288,58 @@ def test_workers_that_report_come_first_and_a_lost_one_is_told_with_its_gap() ->
     assert found["lost"] == {"spans": 3}
 
 
+def stepped(worker: str, epoch: str, at_ns: int, **more: Any) -> source.ProcessStep:
+    """A step of 10 s in which a process used 4 s of a core."""
+    used = {"user_ns": 4 * SECOND_NS, "loop_lags": took(1, 1, 40), "memory_bytes": 50}
+    known = {"worker": worker, "epoch": epoch, "at_ns": at_ns, "seconds": 10.0, "loop_busy_ns": 0}
+    process = ProcessTotals(**used | more.pop("used", {}))
+    return source.ProcessStep(**known | more, used=process)
+
+
+def test_workers_over_time_are_a_line_each_whichever_process_it_was() -> None:
+    first_ns = MOMENT_NS - 60 * SECOND_NS
+    times = [first_ns + number * 10 * SECOND_NS for number in range(6)]
+    stored = Stored(
+        crew=[
+            worker("front/1", 0, epoch="new", began_ns=times[2]),
+            worker("front/1", 0, epoch="old"),
+            worker("desk/1", 0, epoch="desk", used=ProcessTotals(user_ns=1)),
+        ],
+        told=[
+            stepped("front/1", "new", times[2], used={"memory_bytes": 70}),
+            stepped("front/1", "old", times[2]),
+            stepped("front/1", "old", times[0], loop_busy_ns=6 * SECOND_NS),
+            stepped("front/1", "unknown", times[1]),
+            stepped("desk/1", "desk", times[0], seconds=5.0, used={"user_ns": 9 * SECOND_NS}),
+        ],
+    )
+    period = f"from={first_ns / 1e6:.0f}&to={MOMENT_NS / 1e6:.0f}&step=10"
+    found = answer(f"workers/series?{period}", stored)
+    assert found["times_ms"] == [time / 1e6 for time in times]
+    front, desk = found["workers"]
+    assert (front["name"], desk["name"], found["workers_count"]) == ("front/1", "desk/1", 2)
+    nothing = [None] * 3
+    assert front["busy_percent"] == [60, None, 40, *nothing]
+    assert front["memory_bytes"] == [50, None, 70, *nothing]
+    assert front["loop_lag_p99_ms"][0] == pytest.approx(40, rel=0.07)
+    assert front["gil_wait_p99_ms"] == [None] * 6
+    assert desk["busy_percent"][:2] == [100, None]
+    few = answer(f"workers/series?{period}&limit=1", stored)
+    assert [one["name"] for one in few["workers"]] == ["front/1"]
+    assert few["workers_count"] == 2
+
+
+def test_workers_of_the_same_name_on_two_machines_are_two_lines() -> None:
+    at_ns = MOMENT_NS - 10 * SECOND_NS
+    stored = Stored(
+        crew=[worker("front/1", 0, epoch=name, machine=name) for name in ("a", "b")],
+        told=[stepped("front/1", "b", at_ns)],
+    )
+    found = answer(f"workers/series?from={at_ns / 1e6:.0f}&step=10", stored)
+    lines = {one["name"]: one["busy_percent"] for one in found["workers"]}
+    assert lines == {"front/1 on a": [None], "front/1 on b": [40]}
+
+
 def test_a_change_is_written_down_for_the_audit_and_is_no_deploy() -> None:
     stored = Stored()
     known = Answers(stored, app="shop", supervision=Placed())

@@ -33,7 +33,9 @@ from outgrow.dashboard.shapes.deployed import (
     Outcome,
     Placement,
     Worker,
+    WorkerLine,
     Workers,
+    WorkerSeries,
 )
 from outgrow.dashboard.shapes.foreseen import (
     Between,
@@ -105,5 +107,7 @@ __all__ = [
     "TraceRow",
     "Traces",
     "Worker",
+    "WorkerLine",
+    "WorkerSeries",
     "Workers",
 ]

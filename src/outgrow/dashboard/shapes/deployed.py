@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from outgrow.dashboard.shapes.shape import Problem
+from outgrow.dashboard.shapes.shape import Mark, Problem
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +57,36 @@ class Workers(msgspec.Struct, frozen=True, kw_only=True):
     workers: list[Worker]
     gaps: list[Gap] = []
     lost: dict[str, int] = {}
+
+
+class WorkerLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker over time, with those that had its name before; None where it told nothing.
+
+    Attributes:
+        busy_percent: Share of time in which its event loop was busy, or it used a core.
+        memory_bytes: Resident at the step's end.
+    """
+
+    name: str
+    busy_percent: list[float | None]
+    loop_lag_p99_ms: list[float | None]
+    gil_wait_p99_ms: list[float | None]
+    memory_bytes: list[int | None]
+
+
+class WorkerSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """Workers over time; all lists are as long as `times_ms`, which are the steps' beginnings.
+
+    Attributes:
+        workers: Those that used most CPU first, as many as were asked for.
+        workers_count: How many there are.
+    """
+
+    step_seconds: float
+    times_ms: list[float]
+    workers: list[WorkerLine]
+    workers_count: int
+    marks: list[Mark] = []
 
 
 class Burn(msgspec.Struct, frozen=True, kw_only=True):

@@ -198,6 +198,27 @@ class ProcessSum(msgspec.Struct, kw_only=True):
     used: ProcessTotals
 
 
+class ProcessStep(msgspec.Struct, kw_only=True):
+    """What one process used in one step of a series.
+
+    Attributes:
+        worker: Its name, as others before and after it may have.
+        epoch: Of the process.
+        at_ns: The step's beginning, a multiple of its length.
+        seconds: How much time of it the process has told of.
+        loop_busy_ns: How long its event loop was busy. Where several processes of that name were
+            there, each has its part of what all of them tell.
+        used: What it used; what is said to be `now` is the last of it.
+    """
+
+    worker: str
+    epoch: str
+    at_ns: int
+    seconds: float
+    loop_busy_ns: int
+    used: ProcessTotals
+
+
 class WindowSum(msgspec.Struct, kw_only=True):
     """All that was counted in one window of 10 s.
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         MarkSum,
         MetricSum,
         Page,
+        ProcessStep,
         StationSum,
         StepSum,
         TraceSearch,
@@ -258,6 +259,12 @@ class Archive:
         with self._lock:
             epochs = dict(self._totals.epochs)
         return summing.workers(self._reader, epochs, from_ns, to_ns)
+
+    def processes(
+        self, workers: Sequence[str], from_ns: int, to_ns: int, step_ns: int, /
+    ) -> list[ProcessStep]:
+        """Processes of workers of these names over time."""
+        return summing.processes(self._reader, workers, from_ns, to_ns, step_ns)
 
     def arrivals(self, from_ns: int, to_ns: int, /) -> list[ArrivalSum]:
         """How evenly requests came, by operation."""

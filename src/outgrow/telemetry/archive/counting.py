@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from outgrow.telemetry.archive.kinds import KINDS, Count, Key, Kind
 from outgrow.telemetry.archive.slots import add_to
 from outgrow.telemetry.archive.tables import HISTOGRAM_BITS, LEVELS_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     import duckdb
 
@@ -23,12 +24,16 @@ _STEPS_AT_ONCE = 120
 _FINE = 500
 # So many rows are summed here.
 _FEW = 400
+_FEW_STEPS = 1500
 _BIGINT_MAX = (1 << 63) - 1
 
+_Place = TypeVar("_Place")
 # Until when each length of windows, in seconds, is summed up in a file.
 Summed = dict[int, int]
 # A table, and the period that is read from it.
 Part = tuple[str, int, int]
+# A condition on keys, which begins with AND, and its parameters.
+Where = tuple[str, Sequence[str]]
 
 
 def summed_until(cursor: duckdb.DuckDBPyConnection, database: str) -> Summed:
@@ -254,7 +259,7 @@ def read_sums(
     parts: Sequence[Part],
     *,
     step_ns: int | None = None,
-    where: tuple[str, Sequence[str]] = ("", ()),
+    where: Where = ("", ()),
     is_whole: bool = True,
     is_little: bool = True,
 ) -> dict[Key | int, Count]:
@@ -271,53 +276,102 @@ def read_sums(
     """
     if not parts:
         return {}
-    condition, parameters = where
-    values = [each for _ in parts for each in parameters]
-
-    def rows(columns: str) -> str:
-        return " UNION ALL ".join(
-            f"SELECT {columns} FROM {table} WHERE at_ns >= {from_ns} AND at_ns < {to_ns}{condition}"
-            for table, from_ns, to_ns in parts
-        )
-
     if is_little:
-        few = cursor.execute(f"{rows('*')} LIMIT {_FEW + 1}", values).fetchall()
+        sql, values = _rows("*", parts, where)
+        few = cursor.execute(f"{sql} LIMIT {_FEW + 1}", values).fetchall()
         if len(few) <= _FEW:
             return _sums_of(kind, few, step_ns)
-    keys = [f'"{name}"' for name in kind.keys]
-    if step_ns is not None:
-        keys = [f"at_ns // {step_ns} * {step_ns}"]
-    groups = ", ".join(f"{key} AS k{place}" for place, key in enumerate(keys))
-    names = ", ".join(f"k{place}" for place in range(len(keys)))
+    if step_ns is None:
+        return dict(_grouped(cursor, kind, parts, _columns(kind), where, is_whole=is_whole))
+    steps = _grouped(cursor, kind, parts, [_step(step_ns)], where, is_whole=is_whole)
+    return {at_ns: count for (at_ns,), count in steps.items()}
+
+
+def read_steps(
+    cursor: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    parts: Sequence[Part],
+    step_ns: int,
+    where: Where,
+    *,
+    is_whole: bool,
+) -> dict[tuple[Key, int], Count]:
+    """Sums of a period by key and by step; see `read_sums`."""
+    if not parts:
+        return {}
+    sql, values = _rows("*", parts, where)
+    few = cursor.execute(f"{sql} LIMIT {_FEW_STEPS + 1}", values).fetchall()
+    if len(few) <= _FEW_STEPS:
+        return _added(kind, few, lambda key, at_ns: (key, at_ns // step_ns * step_ns))
+    columns = [*_columns(kind), _step(step_ns)]
+    found = _grouped(cursor, kind, parts, columns, where, is_whole=is_whole)
+    return {(place[:-1], place[-1]): count for place, count in found.items()}
+
+
+def _columns(kind: Kind) -> list[str]:
+    return [f'"{name}"' for name in kind.keys]
+
+
+def _step(step_ns: int) -> str:
+    return f"at_ns // {step_ns} * {step_ns}"
+
+
+def _rows(columns: str, parts: Sequence[Part], where: Where) -> tuple[str, list[str]]:
+    condition, parameters = where
+    sql = " UNION ALL ".join(
+        f"SELECT {columns} FROM {table} WHERE at_ns >= {from_ns} AND at_ns < {to_ns}{condition}"
+        for table, from_ns, to_ns in parts
+    )
+    return sql, [each for _ in parts for each in parameters]
+
+
+def _grouped(
+    cursor: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    parts: Sequence[Part],
+    by: Sequence[str],
+    where: Where,
+    *,
+    is_whole: bool,
+) -> dict[Any, Count]:
+    """Sums by these columns, in a tuple."""
+    groups = ", ".join(f"{column} AS k{place}" for place, column in enumerate(by))
+    names = ", ".join(f"k{place}" for place in range(len(by)))
     numbers = ", ".join(f'"{name}"' for name in (*kind.numbers, *kind.latest))
     sums = ", ".join(f'sum("{name}")' for name in kind.numbers)
     latest = "".join(f', arg_max("{name}", at_ns)' for name in kind.latest)
-    found: dict[Key | int, Count] = {}
-    source = rows(f"{groups}, at_ns, {numbers}")
+    found: dict[Any, Count] = {}
+    source, values = _rows(f"{groups}, at_ns, {numbers}", parts, where)
     sql = f"SELECT {names}, {sums}{latest} FROM ({source}) GROUP BY {names}"
-    numbers_end = len(keys) + len(kind.numbers)
+    numbers_end = len(by) + len(kind.numbers)
     for row in cursor.execute(sql, values).fetchall():
-        key: Key | int = row[0] if step_ns is not None else row[: len(keys)]
-        found[key] = Count(
-            list(row[len(keys) : numbers_end]),
+        found[row[: len(by)]] = Count(
+            list(row[len(by) : numbers_end]),
             [{} for _ in kind.histograms],
             list(row[numbers_end:]),
         )
     if kind.histograms and is_whole:
-        source = rows(f"{groups}, unnest(buckets) AS b, unnest(counts) AS n")
+        source, values = _rows(f"{groups}, unnest(buckets) AS b, unnest(counts) AS n", parts, where)
         sql = f"SELECT {names}, b, sum(n) FROM ({source}) GROUP BY {names}, b"
-        for *key_parts, bucket, count in cursor.execute(sql, values).fetchall():
-            key = key_parts[0] if step_ns is not None else tuple(key_parts)
-            _put(found[key].histograms, bucket, count)
+        for *place, bucket, count in cursor.execute(sql, values).fetchall():
+            _put(found[tuple(place)].histograms, bucket, count)
     return found
 
 
 def _sums_of(kind: Kind, rows: list[Any], step_ns: int | None) -> dict[Key | int, Count]:
     """As `read_sums`, where there is little to sum: planning takes the engine longer than that."""
-    found: dict[Key | int, Count] = {}
+    if step_ns is None:
+        return dict(_added(kind, rows, lambda key, _: key))
+    return dict(_added(kind, rows, lambda _, at_ns: at_ns // step_ns * step_ns))
+
+
+def _added(
+    kind: Kind, rows: list[Any], place_of: Callable[[Key, int], _Place]
+) -> dict[_Place, Count]:
+    found: dict[_Place, Count] = {}
     for row in sorted(rows, key=lambda row: row[0]):
         key, count = _key_and_count(kind, row[1:])
-        place = key if step_ns is None else row[0] // step_ns * step_ns
+        place = place_of(key, row[0])
         mine = found.get(place)
         if mine is None:
             found[place] = count

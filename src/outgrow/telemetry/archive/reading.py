@@ -11,6 +11,7 @@ from outgrow.telemetry.archive.counting import (
     Part,
     Summed,
     parts_of,
+    read_steps,
     read_sums,
     read_windows,
     summed_until,
@@ -22,12 +23,16 @@ from outgrow.telemetry.archive.tables import LEVELS_SECONDS
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from outgrow.telemetry.archive.kinds import Count, Key, Kind
     from outgrow.telemetry.archive.slots import Slots
 
+    # What is in no file yet: the moment, the key, and the count.
+    Newest = tuple[int, Key, Count]
+
 _T = TypeVar("_T")
+_K = TypeVar("_K")
 _TRIES = 3
 # Rows that are likely so few that they are summed here.
 _LITTLE = 1000
@@ -96,8 +101,9 @@ class Reader:
         self, kind: Kind, from_ns: int, to_ns: int, step_ns: int, where: dict[str, str]
     ) -> dict[int, Count]:
         """Sums of a period by step, by its beginning, which is a multiple of its length."""
+        wanted = {name: [value] for name, value in where.items()}
         found = self.asked(
-            lambda cursor: self._read(cursor, kind, from_ns, to_ns, step_ns, where, True)
+            lambda cursor: self._read(cursor, kind, from_ns, to_ns, step_ns, wanted, True)
         )
         return {key: count for key, count in found.items() if isinstance(key, int)}
 
@@ -105,40 +111,41 @@ class Reader:
         """The windows of 10 s of a period, by their beginning, each with its counts by key."""
         return self.asked(lambda cursor: self._windows(cursor, kind, from_ns, to_ns))
 
-    def _windows(
-        self, cursor: duckdb.DuckDBPyConnection, kind: Kind, from_ns: int, to_ns: int
-    ) -> dict[int, dict[Key, Count]]:
-        while True:
-            with self._lock:
-                changes = self._slots.changes
-                is_live = self._slots.is_live(from_ns, to_ns)
-                newest = [
-                    (at_ns, key, count.copy())
-                    for at_ns, key, count in self._slots.counts(kind, from_ns, to_ns)
-                ]
-            found: dict[int, dict[Key, Count]] = {}
-            if not is_live:
-                names = self.databases(from_ns, to_ns)
-                for at_ns, key, count in read_windows(cursor, names, kind, from_ns, to_ns):
-                    _add(found.setdefault(at_ns, {}), key, count)
-            with self._lock:
-                if is_live or changes == self._slots.changes:
-                    break
-        for at_ns, key, count in newest:
-            _add(found.setdefault(at_ns // WINDOW_NS * WINDOW_NS, {}), key, count)
-        return found
-
-    def _read(
+    def steps_by_key(
         self,
-        cursor: duckdb.DuckDBPyConnection,
         kind: Kind,
         from_ns: int,
         to_ns: int,
-        step_ns: int | None,
-        wanted: dict[str, str],
-        is_whole: bool,
-    ) -> dict[Key | int, Count]:
-        condition = "".join(f' AND "{name}" = ?' for name in wanted)
+        step_ns: int,
+        wanted: Mapping[str, Sequence[str]],
+        *,
+        is_whole: bool = True,
+    ) -> dict[tuple[Key, int], Count]:
+        """Sums of a period by key and step, of keys with any of these values."""
+
+        def read(cursor: duckdb.DuckDBPyConnection) -> dict[tuple[Key, int], Count]:
+            parts = self._parts(cursor, kind, from_ns, to_ns, step_ns)
+            return read_steps(cursor, kind, parts, step_ns, _condition(wanted), is_whole=is_whole)
+
+        def settled(
+            cursor: duckdb.DuckDBPyConnection,
+        ) -> tuple[dict[tuple[Key, int], Count], list[Newest]]:
+            return self._settled(kind, from_ns, to_ns, wanted, lambda: read(cursor))
+
+        found, newest = self.asked(settled)
+        for at_ns, key, count in newest:
+            _add(found, (key, at_ns // step_ns * step_ns), count)
+        return found
+
+    def _settled(
+        self,
+        kind: Kind,
+        from_ns: int,
+        to_ns: int,
+        wanted: Mapping[str, Sequence[str]],
+        read: Callable[[], dict[_K, Count]],
+    ) -> tuple[dict[_K, Count], list[Newest]]:
+        """What is in files, and what is not yet: nothing may be in both, nor in neither."""
         while True:
             with self._lock:
                 changes = self._slots.changes
@@ -148,30 +155,58 @@ class Reader:
                     for at_ns, key, count in self._slots.counts(kind, from_ns, to_ns)
                     if _is_wanted(kind, key, wanted)
                 ]
-            found: dict[Key | int, Count] = {}
-            if not is_live:
-                parts = self._parts(cursor, kind, from_ns, to_ns, step_ns)
-                found = read_sums(
-                    cursor,
-                    kind,
-                    parts,
-                    step_ns=step_ns,
-                    where=(condition, list(wanted.values())),
-                    is_whole=is_whole,
-                    is_little=windows_in(parts) * self._keys_seen.get(kind.name, 1) <= _LITTLE,
-                )
+            if is_live:
+                return {}, newest
+            found = read()
             with self._lock:
-                if is_live or changes == self._slots.changes:
-                    break
+                if changes == self._slots.changes:
+                    return found, newest
+
+    def _windows(
+        self, cursor: duckdb.DuckDBPyConnection, kind: Kind, from_ns: int, to_ns: int
+    ) -> dict[int, dict[Key, Count]]:
+        def read() -> dict[tuple[Key, int], Count]:
+            known: dict[tuple[Key, int], Count] = {}
+            names = self.databases(from_ns, to_ns)
+            for at_ns, key, count in read_windows(cursor, names, kind, from_ns, to_ns):
+                _add(known, (key, at_ns), count)
+            return known
+
+        known, newest = self._settled(kind, from_ns, to_ns, {}, read)
+        for at_ns, key, count in newest:
+            _add(known, (key, at_ns // WINDOW_NS * WINDOW_NS), count)
+        found: dict[int, dict[Key, Count]] = {}
+        for (key, at_ns), count in known.items():
+            found.setdefault(at_ns, {})[key] = count
+        return found
+
+    def _read(
+        self,
+        cursor: duckdb.DuckDBPyConnection,
+        kind: Kind,
+        from_ns: int,
+        to_ns: int,
+        step_ns: int | None,
+        wanted: Mapping[str, Sequence[str]],
+        is_whole: bool,
+    ) -> dict[Key | int, Count]:
+        def read() -> dict[Key | int, Count]:
+            parts = self._parts(cursor, kind, from_ns, to_ns, step_ns)
+            return read_sums(
+                cursor,
+                kind,
+                parts,
+                step_ns=step_ns,
+                where=_condition(wanted),
+                is_whole=is_whole,
+                is_little=windows_in(parts) * self._keys_seen.get(kind.name, 1) <= _LITTLE,
+            )
+
+        found, newest = self._settled(kind, from_ns, to_ns, wanted, read)
         if step_ns is None:
             self._keys_seen[kind.name] = len(found)
         for at_ns, key, count in newest:
-            place = key if step_ns is None else at_ns // step_ns * step_ns
-            mine = found.get(place)
-            if mine is None:
-                found[place] = count
-            else:
-                mine.add(count)
+            _add(found, key if step_ns is None else at_ns // step_ns * step_ns, count)
         return found
 
     def _parts(
@@ -202,13 +237,21 @@ class Reader:
         return summed
 
 
-def _add(known: dict[Key, Count], key: Key, count: Count) -> None:
-    mine = known.get(key)
+def _add(known: dict[_K, Count], place: _K, count: Count) -> None:
+    mine = known.get(place)
     if mine is None:
-        known[key] = count
+        known[place] = count
     else:
         mine.add(count)
 
 
-def _is_wanted(kind: Kind, key: Key, wanted: dict[str, str]) -> bool:
-    return all(key[kind.keys.index(name)] == value for name, value in wanted.items())
+def _is_wanted(kind: Kind, key: Key, wanted: Mapping[str, Sequence[str]]) -> bool:
+    return all(key[kind.keys.index(name)] in values for name, values in wanted.items())
+
+
+def _condition(wanted: Mapping[str, Sequence[str]]) -> tuple[str, list[str]]:
+    """The same in SQL, with its parameters."""
+    sql = "".join(
+        f' AND "{name}" IN ({", ".join("?" * len(values))})' for name, values in wanted.items()
+    )
+    return sql, [value for values in wanted.values() for value in values]

@@ -9,6 +9,7 @@ import msgspec
 from outgrow.telemetry.archive.answers import (
     ArrivalSum,
     CallSum,
+    ProcessStep,
     ProcessSum,
     StationSum,
     StepSum,
@@ -28,7 +29,7 @@ from outgrow.telemetry.archive.kinds import (
 from outgrow.telemetry.records import Origin, ProcessTotals, StatementTotals, StationTotals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import duckdb
 
@@ -151,6 +152,38 @@ def workers(
         seconds = min(count.numbers[0] / 1e9, (to_ns - from_ns) / 1e9)
         sums.append(_worker(origin, cast("State", state), began_ns, seen_ns, seconds, count))
     return sums
+
+
+def processes(
+    reader: Reader, names: Sequence[str], from_ns: int, to_ns: int, step_ns: int
+) -> list[ProcessStep]:
+    """Processes of workers of these names over time, oldest first."""
+    if not names:
+        return []
+    workers = {"worker": names}
+    loops = {"worker": names, "name": ["loop"], "kind": ["loop"]}
+    used = reader.steps_by_key(PROCESSES, from_ns, to_ns, step_ns, workers)
+    busy = reader.steps_by_key(STATIONS, from_ns, to_ns, step_ns, loops, is_whole=False)
+    covered_ns: dict[tuple[str, int], float] = {}
+    for ((worker, _), at_ns), count in used.items():
+        covered_ns[worker, at_ns] = covered_ns.get((worker, at_ns), 0) + count.numbers[0]
+    place = STATIONS.numbers.index("busy_ns")
+    busy_ns = {(key[0], at_ns): count.numbers[place] for (key, at_ns), count in busy.items()}
+    found: list[ProcessStep] = []
+    for ((worker, epoch), at_ns), count in used.items():
+        whole_ns = covered_ns[worker, at_ns]
+        share = busy_ns.get((worker, at_ns), 0) / whole_ns if whole_ns else 0.0
+        found.append(
+            ProcessStep(
+                worker=worker,
+                epoch=epoch,
+                at_ns=at_ns,
+                seconds=count.numbers[0] / 1e9,
+                loop_busy_ns=round(share * count.numbers[0]),
+                used=_process(count),
+            )
+        )
+    return sorted(found, key=lambda one: (one.at_ns, one.worker, one.epoch))
 
 
 def _worker(

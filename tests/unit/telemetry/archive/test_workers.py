@@ -190,3 +190,34 @@ def test_workers_that_are_long_forgotten_are_read_from_the_files(
     found = {one.name: (one.state, one.commit, one.pid) for one in archive.workers(*EVER)}
     assert found == {"front/1": ("gone", "abc", 7), "front/2": ("lost", "abc", 7)}
     archive.close()
+
+
+@pytest.mark.parametrize("step", [10, 60, 600])
+@pytest.mark.parametrize("is_written", [False, True], ids=["in memory", "in files"])
+def test_processes_over_time_add_up_to_what_they_used(
+    archive: Archive, clock: Clock, step: int, is_written: bool
+) -> None:
+    tellers = [Teller(clock, f"front/{n}", f"e{n}{half}") for half in "ab" for n in (1, 2, 3)]
+    for seconds in range(1, 120):
+        clock.pass_seconds(10)
+        for teller in tellers[:3] if seconds < 60 else tellers[3:]:
+            teller.work(2)
+            used = 1_000_000 * teller.calls
+            process = ProcessTotals(
+                user_ns=used, loop_lags={5: teller.calls}, memory_bytes=teller.calls
+            )
+            archive.take(teller.origin, teller.report(process=process))
+    if is_written:
+        clock.pass_seconds(3600)
+        archive.write(is_all=True)
+    steps = archive.processes(["front/1", "front/3"], *EVER, step * SECOND_NS)
+    assert {one.worker for one in steps} == {"front/1", "front/3"}
+    assert all(one.at_ns % (step * SECOND_NS) == 0 for one in steps)
+    assert len({(one.epoch, one.at_ns) for one in steps}) == len(steps)
+    for teller in (tellers[0], tellers[2], tellers[3], tellers[5]):
+        mine = [one for one in steps if one.epoch == teller.epoch]
+        assert sum(one.used.user_ns for one in mine) == 1_000_000 * teller.calls
+        assert sum(one.used.loop_lags[5] for one in mine) == teller.calls
+        assert mine[-1].used.memory_bytes == teller.calls
+        assert sum(one.loop_busy_ns for one in mine) == pytest.approx(7 * teller.calls, abs=20)
+    assert archive.processes([], *EVER, step * SECOND_NS) == []

@@ -40,7 +40,9 @@ from outgrow.telemetry import (
     TraceSearch,
     bucket_of,
 )
+from outgrow.telemetry.archive.counting import FOREVER_NS
 from outgrow.telemetry.archive.days import Days
+from outgrow.telemetry.archive.picking import pick
 from outgrow.telemetry.archive.rows import trace_bytes
 from outgrow.telemetry.records import LogRecord, Origin, Report, SpanRecord
 
@@ -200,6 +202,7 @@ class Week:
             with files.use() as cursor:
                 for sql in statements_of_day(database, day, self.spans // self.days // TRACE_SPANS):
                     cursor.execute(sql)
+                pick(cursor, database, 0, FOREVER_NS)
                 few = f"SELECT trace_high, trace_low FROM {database}.traces USING SAMPLE 200"
                 found = cursor.execute(few).fetchall()
             self.traces += [trace_bytes(high, low) for high, low in found]

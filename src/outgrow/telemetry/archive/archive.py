@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from outgrow.errors import FolderError
-from outgrow.telemetry.archive import kept, summing, traces
+from outgrow.telemetry.archive import kept, picking, summing, traces
 from outgrow.telemetry.archive.answers import Health
 from outgrow.telemetry.archive.days import LOG_BYTES_MAX, BrokenDayError, Days, name_of
 from outgrow.telemetry.archive.intake import Intake
@@ -242,7 +242,7 @@ class Archive:
 
     def exemplars(self, callee: str, from_ns: int, to_ns: int, limit: int, /) -> list[SpanRecord]:
         """Kept spans of a callee, spread over the period: of which trace, when, how long, why."""
-        return traces.exemplars(self._reader, callee, from_ns, to_ns, limit)
+        return picking.exemplars(self._reader, callee, from_ns, to_ns, limit)
 
     def statements(self, from_ns: int, to_ns: int, /) -> list[StatementTotals]:
         """SQL statements, by database, fingerprint and caller."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from outgrow.telemetry.archive.tables import BULKY, FORMAT, statements_for
+from outgrow.telemetry.archive.tables import BULKY, FORMAT, LATER, statements_for
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -175,6 +175,10 @@ class Days:
         found = self._hub.execute(f"SELECT max(number) FROM {name}.archive_format").fetchone()
         if found is None or found[0] != FORMAT:
             raise duckdb.InvalidInputException(f"it is of format {found and found[0]}")
+        there = "SELECT table_name FROM duckdb_tables() WHERE database_name = ?"
+        known = {table for (table,) in self._hub.execute(there, [name]).fetchall()}
+        for table in LATER.keys() - known:
+            self._hub.execute(f"CREATE TABLE {name}.{table} ({LATER[table]})")
 
     def _create(self, name: str) -> None:
         self._hub.execute("BEGIN")
@@ -295,6 +299,8 @@ class Days:
             found = cursor.execute(f"SELECT median(at_ns)::BIGINT FROM {place}").fetchone()
             if found and found[0] is not None:
                 cursor.execute(f"DELETE FROM {place} WHERE at_ns <= {found[0]}")
+                if table == "spans":  # those that are picked are of these
+                    cursor.execute(f"DELETE FROM {database}.picks WHERE at_ns <= {found[0]}")
         self.tidy(day, is_now=True)
         _log.warning(
             "the file of %s alone is larger than the archive may be: the older half of its traces "

@@ -31,6 +31,11 @@ LOGS = (
     *("worker VARCHAR", "trace_high UBIGINT", "trace_low UBIGINT", "span_id UBIGINT"),
     *("attributes VARCHAR", "exception VARCHAR", "traceback VARCHAR", "fingerprint VARCHAR"),
 )
+# Of each whole hour and name some spans, see `picking`.
+PICKS = (
+    *("at_ns BIGINT", "name VARCHAR", "trace_high UBIGINT", "trace_low UBIGINT"),
+    *("span_id UBIGINT", "duration_ns BIGINT", "status UTINYINT", "kept_for VARCHAR"),
+)
 POINTS = ("at_ns BIGINT", "name VARCHAR", "service VARCHAR", "point BLOB")
 MARKS = ("at_ns BIGINT", "kind VARCHAR", "text VARCHAR")
 GAPS = (*("at_ns BIGINT", "to_ns BIGINT", "worker VARCHAR", "epoch VARCHAR", "is_counted BOOLEAN"),)
@@ -40,6 +45,7 @@ TEXTS = ("database VARCHAR", "fingerprint VARCHAR", "text VARCHAR", "used BLOB")
 ROWS = {
     "spans": SPANS,
     "traces": TRACES,
+    "picks": PICKS,
     "logs": LOGS,
     "points": POINTS,
     "marks": MARKS,
@@ -49,6 +55,10 @@ ROWS = {
 }
 # What a file may lose for want of room.
 BULKY = ("spans", "traces", "logs", "points")
+
+
+# Files of an older observer lack these tables, which are made when such a file is opened.
+LATER = {"picks": ", ".join(PICKS), "picked": "until_ns BIGINT"}
 
 
 def count_columns(kind: Kind) -> list[str]:
@@ -65,7 +75,7 @@ def count_columns(kind: Kind) -> list[str]:
 
 def statements_for(database: str) -> list[str]:
     """What creates the tables in an attached database."""
-    tables = {name: ", ".join(columns) for name, columns in ROWS.items()}
+    tables = {name: ", ".join(columns) for name, columns in ROWS.items()} | LATER
     for kind in KINDS.values():
         for seconds in LEVELS_SECONDS:
             tables[f"{kind.name}_{seconds}"] = ", ".join(count_columns(kind))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from outgrow.telemetry.archive.answers import Page, TraceSearch, TraceSum
-from outgrow.telemetry.archive.kept import LIMIT_MAX, holding, slices
+from outgrow.telemetry.archive.kept import holding, slices
 from outgrow.telemetry.archive.rows import (
     LOG_COLUMNS,
     SPAN_COLUMNS,
@@ -18,7 +18,6 @@ from outgrow.telemetry.archive.rows import (
     trace_bytes,
     trace_number,
 )
-from outgrow.telemetry.records import SpanRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
     import duckdb
 
     from outgrow.telemetry.archive.reading import Reader
-    from outgrow.telemetry.records import LogRecord
+    from outgrow.telemetry.records import LogRecord, SpanRecord
 
 SPANS_MAX = 10_000
 # How far parts of a trace may lie from one another.
 _SPREAD_NS = 3600 * 10**9
 _LATER_NS = 60 * 10**9
-
-_EXEMPLAR = "trace_high, trace_low, span_id, at_ns, duration_ns, status, kept_for"
 
 _Id = tuple[int, int]
 
@@ -205,61 +202,3 @@ def trace(reader: Reader, trace_id: bytes) -> tuple[list[SpanRecord], list[LogRe
         )
 
     return reader.asked(read)
-
-
-def exemplars(
-    reader: Reader, callee: str, from_ns: int, to_ns: int, limit: int
-) -> list[SpanRecord]:
-    """Kept spans of a callee, by time: only of which trace, when, how long, how it ended and why.
-
-    They are spread over the period: of each part of it the slowest, any one, and an error.
-    """
-    limit = max(3, min(limit, LIMIT_MAX))
-    cell_ns = max(1, -(-(to_ns - from_ns) // (limit // 3)))
-
-    def read(cursor: duckdb.DuckDBPyConnection) -> list[SpanRecord]:
-        spans: list[SpanRecord] = []
-        for name in reader.databases(from_ns, to_ns):
-            spans += _exemplars_of(cursor, name, callee, from_ns, to_ns, cell_ns)
-        return sorted(spans, key=lambda span: span.at_ns)[-limit:]
-
-    return reader.asked(read)
-
-
-def _exemplars_of(
-    cursor: duckdb.DuckDBPyConnection,
-    database: str,
-    callee: str,
-    from_ns: int,
-    to_ns: int,
-    cell_ns: int,
-) -> list[SpanRecord]:
-    found = cursor.execute(
-        "SELECT arg_max(rowid, duration_ns), min(rowid), min(rowid) FILTER (status = 2) "
-        f"FROM {database}.spans WHERE at_ns >= {from_ns} AND at_ns < {to_ns} AND name = $callee "
-        f"GROUP BY (at_ns - {from_ns}) // {cell_ns}",
-        {"callee": callee},
-    ).fetchall()
-    places = {place for row in found for place in row if place is not None}
-    if not places:
-        return []
-    # The more columns of all rows are read, the longer it takes, so these are read of few.
-    rows = cursor.execute(
-        f"SELECT {_EXEMPLAR} FROM {database}.spans WHERE rowid IN ({', '.join(map(str, places))})"
-    ).fetchall()
-    return [_exemplar(row, callee) for row in rows]
-
-
-def _exemplar(row: tuple[Any, ...], name: str) -> SpanRecord:
-    high, low, span_id, at_ns, duration_ns, status, kept_for = row
-    return SpanRecord(
-        trace_id=trace_bytes(high, low),
-        span_id=span_id.to_bytes(8, "big"),
-        parent_id=b"",
-        name=name,
-        kind=0,
-        at_ns=at_ns,
-        duration_ns=duration_ns,
-        status=status,
-        kept_for=kept_for,
-    )

@@ -22,6 +22,7 @@ from outgrow.telemetry.archive.counting import (
     write_windows,
 )
 from outgrow.telemetry.archive.days import BrokenDayError, Days, day_of, is_broken
+from outgrow.telemetry.archive.picking import pick, picked_until
 from outgrow.telemetry.archive.rows import trace_rows
 from outgrow.telemetry.archive.totals import Snapshot
 
@@ -85,6 +86,7 @@ class Writer:
         self._turn = threading.RLock()
         self._cursor = days.cursor()
         self._summed: dict[int, Summed] = {}
+        self._picked: dict[int, int] = {}
         self._closed_ns: dict[int, int] = {}
         self._texts: dict[int, set[tuple[str, str]]] = {}
         self._unsure: tuple[int, int, list[int]] | None = None
@@ -126,6 +128,7 @@ class Writer:
             _log.error("telemetry can not be archived for now: %s", text)
         self.problem = text
         self._summed.clear()
+        self._picked.clear()
         self._texts.clear()
         with contextlib.suppress(duckdb.Error):
             self._cursor.close()
@@ -278,7 +281,14 @@ class Writer:
     def _sum_up(self, now_ns: int) -> None:
         for day, written_ns in list(self._closed_ns.items()):
             database = self._days.opened(day)
-            sum_up(self._cursor, database, self._until(day, database), min(now_ns, written_ns))
+            closed_ns = min(now_ns, written_ns)
+            sum_up(self._cursor, database, self._until(day, database), closed_ns)
+            self._pick(day, database, closed_ns)
+
+    def _pick(self, day: int, database: str, closed_ns: int) -> None:
+        if day not in self._picked:
+            self._picked[day] = picked_until(self._cursor, [database])[database]
+        self._picked[day] = pick(self._cursor, database, self._picked[day], closed_ns)
 
     def _close_before(self, day: int) -> None:
         """Sum up the day before this one, which is over."""
@@ -291,6 +301,7 @@ class Writer:
                 database = self._days.opened(older)
                 until = self._until(older, database)
                 sum_up(self._cursor, database, until, FOREVER_NS)
+                self._pick(older, database, FOREVER_NS)
                 self._days.tidy(older, is_now=True)
         self._closed_ns[day] = 0
 
@@ -320,6 +331,7 @@ class Writer:
                 del sizes[day]
                 deleted.append(day)
                 self._summed.pop(day, None)
+                self._picked.pop(day, None)
                 self._closed_ns.pop(day, None)
                 self._texts.pop(day, None)
                 self._days.delete(day)

@@ -31,6 +31,7 @@ class Arrival(msgspec.Struct):
         begun_ns: When its headers were complete, on the clock `perf_counter_ns`.
         late_ns: From when on it is too late to begin with it; 0 where it never is.
         refusal: Why a call that it made was not answered, the latest one; None so far.
+        raised: What its framework has made a 500 of after that, where it said so.
         turn: What it waits for while it stands in line for a thread.
         scope: Of the request, where its framework notes the route; None once it has ended.
         counted: Method and route of all that was counted.
@@ -40,6 +41,7 @@ class Arrival(msgspec.Struct):
     begun_ns: int
     late_ns: int = 0
     refusal: CallError | None = None
+    raised: BaseException | None = None
     turn: Future[bool] | None = None
     scope: Any = None
     counted: Container[tuple[str, str]] = ()
@@ -89,6 +91,16 @@ def note_refusal(error: Exception) -> None:
             return
     if isinstance(first, _REFUSALS):
         noted.refusal = first
+
+
+def note_failure(error: BaseException) -> None:
+    """Have it known what the app's framework makes a 500 of.
+
+    Frameworks of threads have dealt with it by the time at which the edge sends the response.
+    """
+    noted = arrival.get()
+    if noted is not None and noted.refusal is not None:
+        noted.raised = error
 
 
 def status_for(refusal: CallError) -> int:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from outgrow.host.app import LoadedApp, load_app
+from outgrow.host.failing import watch_failures
 from outgrow.host.forkable import ForkWatch
 from outgrow.host.house import app_graph
 from outgrow.host.makeup import makeup_of
@@ -49,6 +50,7 @@ def import_app(begin: Begin) -> tuple[LoadedApp, list[str]]:
     finally:
         faulthandler.cancel_dump_traceback_later()
     watch_frameworks()
+    watch_failures()
     watch_outside(calling_name)
     culprits = watch.culprits() if begin.settings.fork == "auto" else ["the setting fork=never"]
     return loaded, culprits

@@ -131,6 +131,7 @@ class EdgeRequest(RequestResponseCycle):
             self.on_response = _nothing
             if self.arrival is not None:
                 self.arrival.refusal = None  # its traceback leads back to here
+                self.arrival.raised = None
                 self.arrival.scope = None
 
     def _break_off(self, *, is_failure: bool = True) -> None:
@@ -168,10 +169,11 @@ class EdgeRequest(RequestResponseCycle):
 
     def _refusal(self, raised: BaseException | None) -> CallError | None:
         """The error of a service that the app let pass, so that the edge answers for it."""
-        refusal = self.arrival.refusal if self.arrival is not None else None
-        if refusal is None or (raised is not None and not came_of(raised, refusal)):
+        noted = self.arrival
+        if noted is None or noted.refusal is None:
             return None
-        return refusal
+        raised = raised if raised is not None else noted.raised
+        return noted.refusal if raised is None or came_of(raised, noted.refusal) else None
 
     def _log_problem(self, problem: BaseException) -> bool:
         """Log what the app raised; whether it is no more than a refusal."""

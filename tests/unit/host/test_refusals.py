@@ -31,6 +31,7 @@ from outgrow.errors import (
     UnavailableError,
 )
 from outgrow.host.arrival import arrival, came_of, note_refusal
+from outgrow.host.failing import watch_failures
 from tests.unit.host.serving import Served, answer, serve
 
 FULL = "orders has 256 calls to answer"
@@ -75,9 +76,9 @@ async def passed_on(request: Any, call_next: Any) -> Any:
     return await call_next(request)
 
 
-def flask_app() -> flask.Flask:
+def flask_app(view: Callable[..., Any] = call) -> flask.Flask:
     app = flask.Flask("shop")
-    app.add_url_rule("/", view_func=call)
+    app.add_url_rule("/", view_func=view)
     return app
 
 
@@ -111,8 +112,10 @@ def response_of(app: Any, interface: Any = "asgi3", at: str = "/") -> tuple[int,
     async def test(served: Served) -> None:
         served.edge.state.hosts_services = True
         client = await served.client()
-        await client.ask(at)
+        await client.ask(at, "Connection: close")
         found.append(await client.head())
+        await client.rest()
+        await served.until(lambda: not served.edge.in_flight)
 
     serve(test, app, interface, log_level="warning")
     return found[0]
@@ -189,6 +192,65 @@ def test_another_error_after_a_refusal_stays_a_500(
 
     assert response_of(behind(serving))[0] == 500
     assert "a mistake in what should have helped" in caplog.text
+
+
+def mistake(*_: Any) -> Any:
+    """A view that has dealt with a refusal, and then errs."""
+    with contextlib.suppress(OverloadedError):
+        call()
+    raise ValueError("a mistake in what should have helped")
+
+
+async def mistake_async(*_: Any) -> Any:
+    return mistake()
+
+
+def refused(*_: Any) -> Any:
+    """A view that lets a refusal pass."""
+    return call()
+
+
+def another(*_: Any) -> Any:
+    """A view whose error came of the refusal."""
+    try:
+        call()
+    except OverloadedError as refusal:
+        raise RuntimeError("no order") from refusal
+
+
+FAILING: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "Flask": (flask_app, "wsgi"),
+    "Django over WSGI": (lambda _: WSGIHandler(), "wsgi"),
+    "Django over ASGI": (lambda _: ASGIHandler(), "asgi3"),
+}
+
+
+@pytest.mark.parametrize(
+    ("view", "status"),
+    [
+        pytest.param(mistake, 500, id="another error"),
+        pytest.param(another, 503, id="an error that came of it"),
+        pytest.param(refused, 503, id="the refusal itself"),
+    ],
+)
+@pytest.mark.parametrize("name", FAILING)
+def test_in_threads_too_only_what_came_of_a_refusal_is_one(
+    name: str, view: Callable[..., Any], status: int
+) -> None:
+    make, interface = FAILING[name]
+    if not django_settings.configured:
+        django_settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], LOGGING_CONFIG=None)
+        django.setup(set_prefix=False)
+    with override_settings(ROOT_URLCONF=(path("", view),), MIDDLEWARE=[]):
+        watch_failures()
+        assert response_of(make(view), interface)[0] == status
+
+
+@pytest.mark.usefixtures("django_urls")
+def test_an_async_view_of_django_that_errs_after_a_refusal_is_a_500() -> None:
+    with override_settings(ROOT_URLCONF=(path("", mistake_async),)):
+        watch_failures()
+        assert response_of(ASGIHandler())[0] == 500
 
 
 def test_refusals_are_logged_in_one_line(caplog: pytest.LogCaptureFixture) -> None:

@@ -94,6 +94,19 @@ export interface Group {
   busy_percent: number;
 }
 
+export interface GrowthPlan {
+  sentence: string;
+  times: number;
+  refusal: Problem | null;
+  target_per_second: number | null;
+  bears: Between | null;
+  sure_percent: number | null;
+  steps: PlanStep[];
+  stuck: string;
+  by_hand: string;
+  change: PlanChange;
+}
+
 export interface Heatmap {
   name: string;
   step_seconds: number;
@@ -111,6 +124,9 @@ export interface LimitAhead {
   headroom: Between;
   first_percent: number;
   binds: boolean;
+  load_percent: number;
+  pattern: PatternAhead | null;
+  by_hand: string;
 }
 
 export interface Link {
@@ -219,6 +235,15 @@ export interface Outcome {
   problem: Problem | null;
 }
 
+export interface PatternAhead {
+  title: string;
+  effort: "setting" | "placement" | "code" | "data";
+  how: string;
+  needs: string[];
+  calls_per_second: Between;
+  headroom: Between;
+}
+
 export interface Placement {
   state: string;
   may_change: boolean;
@@ -227,9 +252,38 @@ export interface Placement {
   restarts: number;
 }
 
+export interface PlanChange {
+  moves: string[];
+  sizes: string[];
+  groups: Record<string, string[]>;
+}
+
+export interface PlanStep {
+  limit: string;
+  kind: string;
+  pattern: PatternAhead;
+  is_applied: boolean;
+  limit_per_second: Between;
+  knee_before: Between;
+  knee_after: Between;
+  first_after: string;
+}
+
 export interface Problem {
   text: string;
   hint: string;
+}
+
+export interface Responding {
+  operation: string;
+  operations: string[];
+  points: ResponsePoint[];
+}
+
+export interface ResponsePoint {
+  calls_per_second: number;
+  mean_ms: Between;
+  p99_ms: Between;
 }
 
 export interface Series {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from outgrow.capacity import Forecast, forecast
+from outgrow.capacity import Forecast, forecast, grow
 from outgrow.capacity.patterns import (
     Batch,
     BiggerPool,
@@ -143,3 +143,28 @@ def test_a_database_limit_does_not_move_when_work_is_done_later() -> None:
     (proposal,) = propose(told, [MakeAsynchronous(operations=("Stock.write",), process="web")])
     assert proposal.first_after == "writer"
     assert proposal.gain_ratio.best == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("what", "pattern"),
+    [pytest.param(LOOP, Replicate, id="workers"), pytest.param(POOLED, BiggerPool, id="slots")],
+)
+def test_a_system_that_was_changed_as_planned_bears_what_was_planned_for(
+    what: System, pattern: type[Replicate | BiggerPool]
+) -> None:
+    told = forecast(evidence_of(what, 30.0, calls=5000), draws=100)
+    assert isinstance(told, Forecast)
+    target = 3 * told.saturation_per_second.best
+    plan = grow(told, target / told.now_per_second)
+    (step,) = plan.steps
+    changed = step.moved.pattern
+    assert isinstance(changed, pattern)
+    if isinstance(changed, Replicate):
+        web = replace(what.processes[0], workers=changed.replicas)
+        after = replace(what, processes=(web, *what.processes[1:]))
+    else:
+        assert isinstance(changed, BiggerPool)
+        after = replace(what, places=(replace(POOL, capacity=changed.capacity),))
+    measured = saturation_of(after)
+    assert measured >= 0.95 * target
+    assert measured == pytest.approx(plan.bears.best, rel=0.15)

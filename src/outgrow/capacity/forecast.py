@@ -6,7 +6,7 @@ No number comes without an interval, and none comes where the evidence cannot ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from outgrow.capacity.knees import Objective, knee_by_doubling, knee_by_objectiv
 from outgrow.capacity.latency import mean_seconds, quantile_seconds
 from outgrow.capacity.limits import CLOSE_RATIO, first_limits, saturation, station_limits
 from outgrow.capacity.refusal import Refusal, refusal_of_interval, refusal_of_model, refusal_of_sums
+from outgrow.capacity.solve import solve
 from outgrow.capacity.sums import sums_of
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Limit:
         calls_per_second: At which it does, were it the only limit.
         headroom: That, over the traffic of now.
         first_ratio: Probability that it is the first.
+        load_ratio: Share of it that is in use at the traffic of now.
     """
 
     station: str
@@ -67,6 +69,7 @@ class Limit:
     calls_per_second: Interval
     headroom: Interval
     first_ratio: float
+    load_ratio: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,6 +203,7 @@ def ladder_of(best: Model, drawn: Model, tops: Floats) -> tuple[Limit, ...]:
     first = np.bincount(first_limits(drawn, tops), minlength=len(best.stations)) / drawn.draws
     bears, drawn_bears = station_limits(best)[0], station_limits(drawn)
     now = best.calls_per_second
+    load = solve(best, np.array([now])).load_ratio[0]
     rungs: list[Limit] = []
     for place, station in enumerate(best.stations):
         if best.seconds_per_call()[0, place] <= 0:
@@ -212,6 +216,7 @@ def ladder_of(best: Model, drawn: Model, tops: Floats) -> tuple[Limit, ...]:
                 calls_per_second=found,
                 headroom=_over(found, now),
                 first_ratio=float(first[place]),
+                load_ratio=float(load[place]),
             )
         )
     rungs.sort(key=lambda rung: rung.calls_per_second.best)
@@ -259,3 +264,15 @@ def response(told: Forecast, operation: str, calls_per_second: float) -> Respons
             quantile_seconds(told.draws, many, place=place),
         ),
     )
+
+
+CURVE_DRAWS_COUNT = 40
+CURVE_RATIOS = (0.02, *(step / 20 for step in range(2, 18)), 0.875, 0.9, 0.92, 0.94, 0.96, 0.98)
+"""Parts of saturation at which a curve is told: closer together where it bends."""
+
+
+def response_curve(told: Forecast, operation: str) -> tuple[Response, ...]:
+    """How long calls of one class would take from nearly no load up to near saturation."""
+    few = replace(told, draws=told.draws.first_draws(CURVE_DRAWS_COUNT))
+    top = told.saturation_per_second.best
+    return tuple(response(few, operation, ratio * top) for ratio in CURVE_RATIOS)

@@ -146,15 +146,30 @@ class Answers:
 
     def forecast(self, asked: Asked) -> shapes.Foreseen:
         """Which limit binds first, and at how much traffic."""
-        if self._foresight is None:
-            raise AskingError("nothing is foreseen here", "Ask an observer of a running app")
-        return self._foresight.foreseen(asked.from_ns, asked.to_ns, asked.number("times"))
+        return self._known.foreseen(asked.from_ns, asked.to_ns, asked.number("times"))
+
+    def responding(self, asked: Asked) -> shapes.Responding:
+        """How long calls of a route would take as traffic grows."""
+        return self._known.responding(asked.from_ns, asked.to_ns, asked.text("operation"))
+
+    def plan(self, asked: Asked) -> shapes.GrowthPlan:
+        """What carries the app to a multiple of today's traffic."""
+        return self._known.planned(
+            asked.from_ns,
+            asked.to_ns,
+            asked.number("times"),
+            only_placement=bool(asked.whole("only_placement")),
+        )
 
     def signs(self, asked: Asked) -> shapes.Signs:
         """Warning signs."""
+        return self._known.signs(asked.from_ns, asked.to_ns, asked.whole("limit"))
+
+    @property
+    def _known(self) -> Foresight:
         if self._foresight is None:
             raise AskingError("nothing is foreseen here", "Ask an observer of a running app")
-        return self._foresight.signs(asked.from_ns, asked.to_ns, asked.whole("limit"))
+        return self._foresight
 
     def audit(self, asked: Asked) -> shapes.Audit:
         """Who changed what, newest first."""

@@ -9,19 +9,21 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from outgrow.dashboard import shapes
+from outgrow.dashboard.growing import between, limit_ahead, operations_of, planned, responding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
-    from outgrow.capacity import Forecast, Interval, Objective, Recorded, Refusal
+    from outgrow.capacity import Forecast, Objective, Recorded, Refusal, Response
     from outgrow.dashboard.objectives import Promise
     from outgrow.telemetry import WindowSum, WorkerSum
 
-KEPT_SECONDS = 15.0
+KEPT_SECONDS = 30.0
 SENTENCE_SECONDS = 60.0
 HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
@@ -43,56 +45,74 @@ class Windows(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Told:
+    """An answer of the model, what it rests on, and what was asked of it further."""
+
+    evidence: Recorded
+    found: Forecast | Refusal
+    groups: Sequence[shapes.Group]
+    curves: dict[str, tuple[Response, ...]] = field(
+        default_factory=dict[str, "tuple[Response, ...]"]
+    )
+    plans: dict[tuple[float, bool], shapes.GrowthPlan] = field(
+        default_factory=dict["tuple[float, bool]", shapes.GrowthPlan]
+    )
+
+
 class Foresight:
     """Forecasts of one app; each method may be called from any thread.
 
     Args:
         source: Has the windows.
         promises: Objectives; those on latency are foreseen.
-        runs: The services of each group now.
+        groups: Says who runs where now.
     """
 
     def __init__(
         self,
         source: Windows,
         promises: Sequence[Promise] = (),
-        runs: Callable[[], Mapping[str, Sequence[str]]] = dict[str, list[str]],
+        groups: Callable[[], Sequence[shapes.Group]] = list[shapes.Group],
     ) -> None:
         self._source = source
         self._promises = promises
-        self._runs = runs
+        self._groups = groups
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
         self._due_at = 0.0
-        self._kept: dict[tuple[int, int], tuple[float, Recorded, Forecast | Refusal]] = {}
+        self._kept: dict[tuple[int, int], tuple[float, Told]] = {}
 
     @property
     def lacks(self) -> str:
         """What is not installed; empty where all is."""
         return ", ".join(name for name in _NEEDED if find_spec(name) is None)
 
-    def told(self, from_ns: int, to_ns: int) -> tuple[Recorded, Forecast | Refusal]:
+    def told(self, from_ns: int, to_ns: int) -> Told:
         """The forecast from what was measured in a period, and that.
 
-        Two who ask for nearly the same within seconds get the same answer.
+        Those who ask for nearly the same within half a minute get the same answer.
         """
         from outgrow.capacity import forecast, observed
 
         from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
-        key = (from_ns // (10 * 10**9), to_ns // (10 * 10**9))
+        kept_ns = int(KEPT_SECONDS * 1e9)
+        key = (from_ns // kept_ns, to_ns // kept_ns)
         with self._asking:
             known = self._kept.get(key)
             if known is not None and time.monotonic() - known[0] < KEPT_SECONDS:
-                return known[1], known[2]
+                return known[1]
+            groups = self._groups()
             evidence = observed(
                 self._source.windows(from_ns, to_ns),
                 self._source.workers(from_ns, to_ns),
-                self._runs(),
+                {group.name: group.runs for group in groups},
             )
             found = forecast(evidence, objectives=self._objectives())
-            self._kept = {key: (time.monotonic(), evidence, found)}
-            return evidence, found
+            told = Told(evidence, found, groups)
+            self._kept = {key: (time.monotonic(), told)}
+            return told
 
     def _objectives(self) -> list[Objective]:
         from outgrow.capacity import Objective
@@ -131,29 +151,71 @@ class Foresight:
 
     def foreseen(self, from_ns: int, to_ns: int, times: float) -> shapes.Foreseen:
         """The forecast for a multiple of today's traffic."""
+        told, refusal = self._carried(from_ns, to_ns)
+        if told is None:
+            return shapes.Foreseen(sentence=_refused(refusal), refusal=refusal, times=times)
+        return _foreseen(told, times)
+
+    def responding(self, from_ns: int, to_ns: int, operation: str) -> shapes.Responding:
+        """How long calls of a route would take as traffic grows.
+
+        Args:
+            from_ns: Of what was measured.
+            to_ns: Likewise.
+            operation: The route; where it is empty or not known, that which takes most of the
+                first limit.
+        """
+        told, _ = self._carried(from_ns, to_ns)
+        if told is None:
+            return shapes.Responding()
+        from outgrow.capacity import response_curve
+
+        forecast = _answered(told)
+        known = operations_of(forecast)
+        operation = operation if operation in known else known[0]
+        with self._asking:
+            points = told.curves.get(operation)
+            if points is None:
+                points = told.curves[operation] = response_curve(forecast, operation)
+        return responding(forecast, operation, points)
+
+    def planned(
+        self, from_ns: int, to_ns: int, times: float, *, only_placement: bool
+    ) -> shapes.GrowthPlan:
+        """Steps that carry the app to a multiple of today's traffic."""
+        told, refusal = self._carried(from_ns, to_ns)
+        if told is None:
+            return shapes.GrowthPlan(sentence=_refused(refusal), refusal=refusal, times=times)
+        key = (times, only_placement)
+        with self._asking:
+            found = told.plans.get(key)
+            if found is None:
+                found = told.plans[key] = planned(
+                    _answered(told), times, told.groups, only_placement=only_placement
+                )
+        return found
+
+    def _carried(self, from_ns: int, to_ns: int) -> tuple[Told | None, shapes.Problem]:
+        """A forecast, or why there is none."""
         if self.lacks:
-            refusal = shapes.Problem(
+            return None, shapes.Problem(
                 text=f"{self.lacks} is not installed, which forecasts need",
                 hint="Run `pip install 'outgrow[foresee]'`",
             )
-            return shapes.Foreseen(sentence=refusal.text, refusal=refusal, times=times)
-        evidence, found = self.told(from_ns, to_ns)
+        told = self.told(from_ns, to_ns)
         from outgrow.capacity import Refusal
 
-        if isinstance(found, Refusal):
-            refusal = shapes.Problem(text=found.text, hint=found.hint)
-            return shapes.Foreseen(
-                sentence=f"No forecast: {found.text}.", refusal=refusal, times=times
-            )
-        whole = [window for window in evidence.windows() if window.is_whole]
-        return _foreseen(found, times, whole[0].at_seconds, whole[-1].at_seconds, len(whole))
+        if isinstance(told.found, Refusal):
+            return None, shapes.Problem(text=told.found.text, hint=told.found.hint)
+        return told, shapes.Problem(text="", hint="")
 
     def signs(self, from_ns: int, to_ns: int, limit: int) -> shapes.Signs:
         """The signs of a period."""
         if self.lacks:
             needs = f"{self.lacks}, of the extra `foresee`"
             return shapes.Signs(signs=[], missing=[shapes.SignMissing(sign="all", needs=needs)])
-        evidence, found = self.told(from_ns, to_ns)
+        told = self.told(from_ns, to_ns)
+        evidence, found = told.evidence, told.found
         from outgrow.capacity import Refusal, Seen, look_for_signs
 
         looked = look_for_signs(
@@ -190,41 +252,38 @@ class Foresight:
         )
 
 
-def _between(one: Interval) -> shapes.Between:
-    return shapes.Between(best=one.best, low=one.low, high=one.high)
+def _refused(problem: shapes.Problem) -> str:
+    return f"No forecast: {problem.text}."
 
 
-def _foreseen(
-    told: Forecast, times: float, from_seconds: float, to_seconds: float, windows: int
-) -> shapes.Foreseen:
-    broken, knee = told.broken_objective, told.knee_by_objective_per_second
+def _answered(told: Told) -> Forecast:
+    from outgrow.capacity import Forecast
+
+    assert isinstance(told.found, Forecast)
+    return told.found
+
+
+def _foreseen(told: Told, times: float) -> shapes.Foreseen:
+    found = _answered(told)
+    whole = [window for window in told.evidence.windows() if window.is_whole]
+    broken, knee = found.broken_objective, found.knee_by_objective_per_second
     return shapes.Foreseen(
-        sentence=_sentence(told),
+        sentence=_sentence(found),
         times=times,
-        from_ms=from_seconds * 1e3,
-        to_ms=to_seconds * 1e3,
-        windows=windows,
-        now_per_second=told.now_per_second,
-        headroom=_between(told.headroom),
-        saturation_per_second=_between(told.saturation_per_second),
-        knee_by_doubling_per_second=_between(told.knee_by_doubling_per_second),
-        knee_by_objective_per_second=None if knee is None else _between(knee),
+        from_ms=whole[0].at_seconds * 1e3,
+        to_ms=whole[-1].at_seconds * 1e3,
+        windows=len(whole),
+        now_per_second=found.now_per_second,
+        headroom=between(found.headroom),
+        saturation_per_second=between(found.saturation_per_second),
+        knee_by_doubling_per_second=between(found.knee_by_doubling_per_second),
+        knee_by_objective_per_second=None if knee is None else between(knee),
         objective=None
         if broken is None
         else f"{100 * broken.ratio:g} % of `{broken.operation}` within {broken.seconds * 1e3:g} ms",
-        first=list(told.first),
-        ladder=[
-            shapes.LimitAhead(
-                station=rung.station,
-                kind=rung.kind,
-                calls_per_second=_between(rung.calls_per_second),
-                headroom=_between(rung.headroom),
-                first_percent=100 * rung.first_ratio,
-                binds=rung.headroom.best < times,
-            )
-            for rung in told.ladder
-        ],
-        unmeasured_percent=100 * told.unmeasured_ratio,
+        first=list(found.first),
+        ladder=[limit_ahead(found, rung, times, told.groups) for rung in found.ladder],
+        unmeasured_percent=100 * found.unmeasured_ratio,
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from outgrow.dashboard.marking import Release
+    from outgrow.dashboard.shapes import Group
     from outgrow.placement import Seat
 
 LOCK_NAME = "observer.lock"
@@ -91,7 +92,7 @@ class Observer:
             on_kept=self._feeds.kept,
         )
         archive.start()
-        self._foresight = Foresight(archive, self._promises, self._runs)
+        self._foresight = Foresight(archive, self._promises, self._groups)
         self._feeds.open(archive)
         intake = Marking(archive, time.time_ns, _known(archive))
         self.reports = ReportServer(intake, token=seat.reports_token)
@@ -134,12 +135,11 @@ class Observer:
             further=self._feeds.routes(access),
         )
 
-    def _runs(self) -> dict[str, list[str]]:
-        """The services of each group; none where no supervisor is near."""
+    def _groups(self) -> list[Group]:
+        """Who runs where; none where no supervisor is near."""
         if not self._seat.supervisor:
-            return {}
-        groups = Supervision(Path(self._seat.supervisor)).placement(may_change=False).groups
-        return {group.name: group.runs for group in groups}
+            return []
+        return Supervision(Path(self._seat.supervisor)).placement(may_change=False).groups
 
     def remark(self, at_ns: int, kind: str, text: str) -> None:
         """Mark a moment."""

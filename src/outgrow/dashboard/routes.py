@@ -41,6 +41,13 @@ _TIMES = Parameter(
     min=0.1,
     max=1e6,
 )
+_ONLY_PLACEMENT = Parameter(
+    name="only_placement",
+    kind="integer",
+    text="1: only what `outgrow apply` carries out",
+    default=0,
+    max=1,
+)
 _SEVERITY = Parameter(
     name="severity_min",
     kind="integer",
@@ -118,6 +125,14 @@ class Answering(Protocol):
 
     def forecast(self, asked: Asked, /) -> shapes.Foreseen:
         """Which limit binds first."""
+        ...
+
+    def responding(self, asked: Asked, /) -> shapes.Responding:
+        """How long calls would take as traffic grows."""
+        ...
+
+    def plan(self, asked: Asked, /) -> shapes.GrowthPlan:
+        """What carries the app to more traffic."""
         ...
 
     def signs(self, asked: Asked, /) -> shapes.Signs:
@@ -293,6 +308,20 @@ def _foreseen(known: Answering) -> list[Route]:
             text="Which limit binds first, and at how many times the traffic of now",
             call=known.forecast,
             parameters=(*HISTORY, _TIMES),
+        ),
+        Route(
+            path="forecast/response",
+            answer=shapes.Responding,
+            text="How long calls of a route would take as traffic grows",
+            call=known.responding,
+            parameters=(*HISTORY, _OPERATION),
+        ),
+        Route(
+            path="plan",
+            answer=shapes.GrowthPlan,
+            text="What carries the app to a multiple of the traffic of now",
+            call=known.plan,
+            parameters=(*HISTORY, _TIMES, _ONLY_PLACEMENT),
         ),
         Route(
             path="signs",

@@ -23,6 +23,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     Attributes:
         workers: How many workers: `N`, `MIN:MAX` or `auto`, with `GROUP=` before it for a group
             other than the one with the edge.
+        sizes: `GROUP=N` each, for several groups at once.
         moves: `SERVICE=GROUP` each.
         merges: `GROUP=INTO` each.
         undo: Go back to the plan before.
@@ -32,6 +33,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     workers: str | None = None
+    sizes: list[str] = []
     moves: list[str] = []
     merges: list[str] = []
     undo: bool = False
@@ -42,7 +44,11 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     @property
     def is_empty(self) -> bool:
         """Whether nothing is asked for."""
-        return not (self.workers or self.moves or self.merges or self.undo or self.reloads)
+        return not (self._changes_plan or self.undo or self.reloads)
+
+    @property
+    def _changes_plan(self) -> bool:
+        return bool(self.workers or self.sizes or self.moves or self.merges)
 
     @property
     def reloads(self) -> bool:
@@ -54,6 +60,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """What is asked for, as people say it."""
         said = [f"move {move.replace('=', ' to ')}" for move in self.moves]
         said += [f"merge {merge.replace('=', ' into ')}" for merge in self.merges]
+        said += [f"workers {size}" for size in self.sizes]
         if self.workers:
             said.append(f"workers {self.workers}")
         if self.undo:
@@ -84,15 +91,15 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             OutgrowError: It makes no sense.
         """
         if self.undo:
-            if self.workers or self.moves or self.merges:
+            if self._changes_plan:
                 raise RefusedError("`--undo` goes alone", hint="Undo first, then change")
             return kept.undone()
         for move in self.moves:
             plan = plan.moved(*_pair(move, "--move SERVICE=GROUP"))
         for merge in self.merges:
             plan = plan.merged(*_pair(merge, "--merge GROUP=INTO"))
-        if self.workers:
-            name, _, count = self.workers.rpartition("=")
+        for size in [*self.sizes, *([self.workers] if self.workers else [])]:
+            name, _, count = size.rpartition("=")
             plan = plan.resized(name or plan.edge.name, parse_replicas(count, machine))
         return plan
 

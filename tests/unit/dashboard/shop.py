@@ -19,12 +19,12 @@ from tests.unit.dashboard.shop_facts import (
     TRACEBACK,
     Sql,
 )
-from tests.unit.dashboard.shop_growth import SECOND_MS, foreseen, signs_seen, swing
+from tests.unit.dashboard.shop_growth import SECOND_MS, Growing, swing
 from tests.unit.dashboard.shop_spans import waterfall
 from tests.unit.dashboard.shop_workers import worker_series, workers
 
 
-class ShopAnswers:
+class ShopAnswers(Growing):
     """Answers of the shop; changes are remembered and shown in the audit."""
 
     def __init__(self) -> None:
@@ -363,9 +363,6 @@ class ShopAnswers:
 
     def marks(self, asked: Asked) -> shapes.Marks:
         return shapes.Marks(marks=self._marks(asked))
-
-    forecast = staticmethod(foreseen)
-    signs = staticmethod(signs_seen)
 
     def objectives(self, asked: Asked) -> shapes.Objectives:
         def burns(long: float, short: float) -> list[shapes.Burn]:

@@ -18,10 +18,64 @@ def swing(at_ms: float, period_seconds: float = 240.0, depth: float = 0.25) -> f
     return 1 + depth * slow + 0.06 * noise
 
 
-def foreseen(asked: Asked) -> shapes.Foreseen:
-    def between(best: float, spread: float = 0.12) -> shapes.Between:
-        return shapes.Between(best=best, low=best * (1 - spread), high=best * (1 + spread))
+def between(best: float, spread: float = 0.12) -> shapes.Between:
+    return shapes.Between(best=best, low=best * (1 - spread), high=best * (1 + spread))
 
+
+def moved_by(now_per_second: float, times: float) -> shapes.PatternAhead:
+    return shapes.PatternAhead(
+        title="run `web` 3 times instead of 1",
+        effort="placement",
+        how="`outgrow apply --workers web=3`",
+        needs=["no state is kept in a worker's memory"],
+        calls_per_second=between(1.2 * times * now_per_second, 0.1),
+        headroom=between(1.2 * times, 0.1),
+    )
+
+
+def responding(asked: Asked) -> shapes.Responding:
+    routes = ["POST /orders", "GET /products/{sku}"]
+    chosen = asked.text("operation") or routes[0]
+    points: list[shapes.ResponsePoint] = []
+    for step in range(1, 25):
+        load = step / 25
+        mean = 9.0 / (1 - load)
+        points.append(
+            shapes.ResponsePoint(
+                calls_per_second=322.0 * load,
+                mean_ms=between(mean, 0.1 * load),
+                p99_ms=between(4.0 * mean, 0.2 * load),
+            )
+        )
+    return shapes.Responding(operation=chosen, operations=routes, points=points)
+
+
+def plan(asked: Asked) -> shapes.GrowthPlan:
+    times = asked.number("times")
+    step = shapes.PlanStep(
+        limit="loop web",
+        kind="loop",
+        pattern=moved_by(134.0, times),
+        is_applied=True,
+        limit_per_second=between(522.0),
+        knee_before=between(322.0),
+        knee_after=between(700.0),
+        first_after="writer orders",
+    )
+    return shapes.GrowthPlan(
+        sentence=f"1 step towards {times:g} times now: `writer orders` is in the way.",
+        times=times,
+        target_per_second=134.0 * times,
+        bears=between(700.0),
+        sure_percent=12.0,
+        steps=[step],
+        stuck="writer orders",
+        by_hand="hold it for less",
+        change=shapes.PlanChange(sizes=["web=3"], groups={"web": ["stock", "web", "1:1"]}),
+    )
+
+
+def foreseen(asked: Asked) -> shapes.Foreseen:
     times = asked.number("times")
     ladder = [
         shapes.LimitAhead(
@@ -31,6 +85,9 @@ def foreseen(asked: Asked) -> shapes.Foreseen:
             headroom=between(headroom),
             first_percent=first,
             binds=headroom < times,
+            load_percent=100 / headroom,
+            pattern=moved_by(134.0, times) if kind == "loop" and headroom < times else None,
+            by_hand="hold it for less" if kind == "lock" and headroom < times else "",
         )
         for station, kind, headroom, first in (
             ("writer orders", "lock", 2.4, 91.0),
@@ -70,3 +127,12 @@ def signs_seen(_asked: Asked) -> shapes.Signs:
         ],
         missing=[shapes.SignMissing(sign="rising cost", needs="14 days of windows")],
     )
+
+
+class Growing:
+    """What the shop answers of its growth."""
+
+    forecast = staticmethod(foreseen)
+    responding = staticmethod(responding)
+    plan = staticmethod(plan)
+    signs = staticmethod(signs_seen)

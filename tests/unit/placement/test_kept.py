@@ -92,6 +92,16 @@ def test_a_wish_becomes_a_plan() -> None:
     assert Wish(undo=True).plan_after(kept, SPLIT, MACHINE) == WHOLE
 
 
+def test_a_group_that_a_wish_makes_is_resized_by_it() -> None:
+    wish = Wish(moves=["stock=shelf"], sizes=["web=3", "shelf=2:4"])
+    plan = wish.plan_after(KeptPlan(WHOLE, SPLIT), SPLIT, MACHINE)
+    assert {one.name: str(one.replicas) for one in plan.groups} == {
+        "web": "3",
+        "work": "1",
+        "shelf": "2:4",
+    }
+
+
 @pytest.mark.parametrize(
     "wish",
     [
@@ -101,8 +111,17 @@ def test_a_wish_becomes_a_plan() -> None:
         Wish(workers="work=none"),
         Wish(workers="store=2"),
         Wish(undo=True, moves=["stock=work"]),
+        Wish(undo=True, sizes=["web=2"]),
     ],
-    ids=["no group", "no service", "into nothing", "no number", "no such group", "undo and more"],
+    ids=[
+        "no group",
+        "no service",
+        "into nothing",
+        "no number",
+        "no such group",
+        "undo and more",
+        "undo and size",
+    ],
 )
 def test_a_wish_without_sense_is_refused(wish: Wish) -> None:
     with pytest.raises(OutgrowError):

@@ -77,6 +77,36 @@ class BiggerPool:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BiggerMachine:
+    """More cores, in the same machine or by moving to another."""
+
+    station: str
+    cores: int
+    before: int = 1
+    effort: Effort = "data"
+    needs: tuple[str, ...] = ("what runs on it may be moved to a larger one",)
+    workers: int = 0
+
+    @property
+    def title(self) -> str:
+        """What is done."""
+        return f"give the machine of `{self.station}` {self.cores} cores instead of {self.before}"
+
+    def applied(self, model: Model) -> Model:
+        """The system on so many cores."""
+        machine = next(one.machine for one in model.stations if one.name == self.station)
+        curve = model.slowdown_ratio.get(machine, ())
+        # What more cores slow one another down was not measured: as the last ones do.
+        longer = curve + curve[-1:] * (self.cores - len(curve)) if curve else curve
+
+        def change(one: Station) -> Station:
+            return replace(one, capacity=self.cores) if one.name == self.station else one
+
+        wide = resized(model, change)
+        return replace(wide, slowdown_ratio={**model.slowdown_ratio, machine: longer})
+
+
+@dataclass(frozen=True, kw_only=True)
 class AdmissionLimit:
     """Turn away what would only wait: the limit stays, and those let in are served in time.
 

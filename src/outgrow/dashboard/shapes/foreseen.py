@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from outgrow.dashboard.shapes.shape import Problem
@@ -15,6 +17,26 @@ class Between(msgspec.Struct, frozen=True, kw_only=True):
     high: float
 
 
+class PatternAhead(msgspec.Struct, frozen=True, kw_only=True):
+    """A change that moves a limit.
+
+    Attributes:
+        title: What is done, to what.
+        effort: What must be touched: a setting, the placement, code, or data and machines.
+        how: One thing to do, as code between backticks or in words.
+        needs: What must hold for it, and no model can see.
+        calls_per_second: Of all routes, at which the limit binds then.
+        headroom: That, over the traffic of now.
+    """
+
+    title: str
+    effort: Literal["setting", "placement", "code", "data"]
+    how: str
+    needs: list[str]
+    calls_per_second: Between
+    headroom: Between
+
+
 class LimitAhead(msgspec.Struct, frozen=True, kw_only=True):
     """One limit, as if it were the only one.
 
@@ -24,6 +46,10 @@ class LimitAhead(msgspec.Struct, frozen=True, kw_only=True):
         headroom: That, over the traffic of now.
         first_percent: How probable it is that it is the first.
         binds: It is reached at the traffic that was asked for.
+        load_percent: Of it that is in use at the traffic of now.
+        pattern: What has it bear the traffic that was asked for; None where it does, or where
+            nothing is known.
+        by_hand: What to do where no pattern is known.
     """
 
     station: str
@@ -32,6 +58,9 @@ class LimitAhead(msgspec.Struct, frozen=True, kw_only=True):
     headroom: Between
     first_percent: float
     binds: bool
+    load_percent: float
+    pattern: PatternAhead | None = None
+    by_hand: str = ""
 
 
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +97,97 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     first: list[str] = []
     ladder: list[LimitAhead] = []
     unmeasured_percent: float | None = None
+
+
+class ResponsePoint(msgspec.Struct, frozen=True, kw_only=True):
+    """How long calls would take at one load; a minute stands for longer, and for no end.
+
+    Attributes:
+        calls_per_second: Of all routes.
+    """
+
+    calls_per_second: float
+    mean_ms: Between
+    p99_ms: Between
+
+
+class Responding(msgspec.Struct, frozen=True, kw_only=True):
+    """How long calls of one route would take as traffic grows.
+
+    Attributes:
+        operation: The route; empty where there is no forecast.
+        operations: Routes that can be asked for, those that take most of the first limit first.
+        points: From nearly no load up to near saturation.
+    """
+
+    operation: str = ""
+    operations: list[str] = []
+    points: list[ResponsePoint] = []
+
+
+class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a plan; each interval in calls of all routes a second.
+
+    Attributes:
+        limit: That it moves.
+        pattern: The change; with where its limit goes.
+        is_applied: `outgrow apply` carries it out.
+        limit_per_second: At which the limit binds before it.
+        knee_before: What the system bears before it.
+        knee_after: What it bears after it, and all steps before.
+        first_after: What binds first then.
+    """
+
+    limit: str
+    kind: str
+    pattern: PatternAhead
+    is_applied: bool
+    limit_per_second: Between
+    knee_before: Between
+    knee_after: Between
+    first_after: str
+
+
+class PlanChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What `outgrow apply` carries out of a plan.
+
+    Attributes:
+        moves: `SERVICE=GROUP` each.
+        sizes: `GROUP=N` or `GROUP=MIN:MAX` each.
+        groups: The placement that it was made for: what each group runs, and its workers.
+    """
+
+    moves: list[str] = []
+    sizes: list[str] = []
+    groups: dict[str, list[str]] = {}
+
+
+class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Steps that carry the app to a multiple of today's traffic.
+
+    Attributes:
+        sentence: The answer in words; code stands between backticks.
+        refusal: Why there is none; then nothing else is known.
+        times: The multiple.
+        target_per_second: That, in calls of all routes.
+        bears: What the app bears after all steps.
+        sure_percent: How probable it is that this is enough.
+        steps: In the order in which they are taken.
+        stuck: A limit that no pattern moves far enough.
+        by_hand: What to do about it.
+        change: What of it is a change of placement.
+    """
+
+    sentence: str
+    times: float
+    refusal: Problem | None = None
+    target_per_second: float | None = None
+    bears: Between | None = None
+    sure_percent: float | None = None
+    steps: list[PlanStep] = []
+    stuck: str = ""
+    by_hand: str = ""
+    change: PlanChange = PlanChange()
 
 
 class SignSeen(msgspec.Struct, frozen=True, kw_only=True):

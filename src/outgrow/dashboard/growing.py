@@ -1,0 +1,164 @@
+"""Says what would carry the app to more traffic: patterns, plans and curves, as the API answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from outgrow.dashboard import shapes
+from outgrow.dashboard.advising import Adviser
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outgrow.capacity import Forecast, GrowthStep, Interval, Limit, Move, Pattern, Response
+    from outgrow.dashboard.advising import Advice
+
+ENDLESS_MS = 60_000.0
+
+
+def between(one: Interval, by: float = 1.0) -> shapes.Between:
+    """An interval, in another unit."""
+    return shapes.Between(best=one.best * by, low=one.low * by, high=one.high * by)
+
+
+def limit_ahead(
+    told: Forecast, rung: Limit, times: float, groups: Sequence[shapes.Group]
+) -> shapes.LimitAhead:
+    """One rung of the ladder, with what moves it as far as it is asked to bear."""
+    from outgrow.capacity import BY_HAND, move_of
+
+    binds, adviser, move = rung.headroom.best < times, Adviser(groups), None
+    if binds:
+        target = times * told.now_per_second
+        move = move_of(told, rung.station, target, allows=adviser.allows)
+    return shapes.LimitAhead(
+        station=rung.station,
+        kind=rung.kind,
+        calls_per_second=between(rung.calls_per_second),
+        headroom=between(rung.headroom),
+        first_percent=100 * rung.first_ratio,
+        binds=binds,
+        load_percent=100 * rung.load_ratio,
+        pattern=None if move is None else _pattern(told, move, adviser.of(move.pattern)),
+        by_hand=BY_HAND.get(rung.kind, "") if binds and move is None else "",
+    )
+
+
+def _pattern(told: Forecast, move: Move, advice: Advice) -> shapes.PatternAhead:
+    return shapes.PatternAhead(
+        title=move.pattern.title,
+        effort=move.pattern.effort,
+        how=advice.how,
+        needs=list(move.pattern.needs),
+        calls_per_second=between(move.after),
+        headroom=between(move.after, 1 / told.now_per_second),
+    )
+
+
+def responding(told: Forecast, operation: str, points: Sequence[Response]) -> shapes.Responding:
+    """The curve of one route."""
+    return shapes.Responding(
+        operation=operation,
+        operations=operations_of(told),
+        points=[
+            shapes.ResponsePoint(
+                calls_per_second=point.calls_per_second,
+                mean_ms=_capped(point.mean_seconds),
+                p99_ms=_capped(point.p99_seconds),
+            )
+            for point in points
+        ],
+    )
+
+
+def operations_of(told: Forecast) -> list[str]:
+    """The routes of a forecast, those first that take most of the first limit."""
+    model = told.model
+    seconds = model.seconds[0, model.index(told.first[0])]
+    taken = {
+        one.name: (float(each) * one.calls_per_second, one.calls_per_second)
+        for one, each in zip(model.classes, seconds, strict=True)
+    }
+    return sorted(taken, key=lambda name: taken[name], reverse=True)
+
+
+def _capped(one: Interval) -> shapes.Between:
+    best, low, high = (min(each * 1e3, ENDLESS_MS) for each in (one.best, one.low, one.high))
+    return shapes.Between(best=best, low=low, high=high)
+
+
+def planned(
+    told: Forecast, times: float, groups: Sequence[shapes.Group], *, only_placement: bool
+) -> shapes.GrowthPlan:
+    """Steps to a multiple of the traffic of now.
+
+    Args:
+        told: The forecast.
+        times: The multiple.
+        groups: Who runs where.
+        only_placement: Take no step that `outgrow apply` does not carry out.
+    """
+    from outgrow.capacity import BY_HAND, Replicate, SplitOut, grow
+
+    adviser = Adviser(groups)
+
+    def allows(pattern: Pattern) -> bool:
+        is_placement = isinstance(pattern, Replicate | SplitOut)
+        return adviser.allows(pattern) and (is_placement or not only_placement)
+
+    plan = grow(told, times, allows=allows)
+    by_hand = BY_HAND.get(plan.stuck_kind, "") if plan.stuck_kind else ""
+    if plan.stuck and only_placement:
+        by_hand = by_hand or "no change of placement moves it: ask without `--only-placement`"
+    advices = [adviser.of(step.moved.pattern) for step in plan.steps]
+    found = shapes.GrowthPlan(
+        sentence="",
+        times=times,
+        target_per_second=plan.target_per_second,
+        bears=between(plan.bears),
+        sure_percent=100 * plan.sure_ratio,
+        steps=[_step(told, *pair) for pair in zip(plan.steps, advices, strict=True)],
+        stuck=plan.stuck,
+        by_hand=by_hand,
+        change=shapes.PlanChange(
+            moves=[move for one in advices for move in one.moves],
+            sizes=[size for one in advices for size in one.sizes],
+            groups={one.name: [*one.runs, _size(one)] for one in groups},
+        ),
+    )
+    return msgspec.structs.replace(found, sentence=_sentence(found))
+
+
+def _size(group: shapes.Group) -> str:
+    """How many workers, as a plan remembers it."""
+    return f"{group.replicas_min}:{group.replicas_max}"
+
+
+def _step(told: Forecast, step: GrowthStep, advice: Advice) -> shapes.PlanStep:
+    return shapes.PlanStep(
+        limit=step.moved.station,
+        kind=step.moved.kind,
+        pattern=_pattern(told, step.moved, advice),
+        is_applied=advice.is_applied,
+        limit_per_second=between(step.moved.before),
+        knee_before=between(step.knee_before),
+        knee_after=between(step.knee_after),
+        first_after=step.first_after,
+    )
+
+
+def _sentence(plan: shapes.GrowthPlan) -> str:
+    target, bears = plan.target_per_second or 0.0, plan.bears
+    assert bears is not None
+    told = f"{plan.times:g} times the traffic of now, {target:,.0f} requests a second"
+    span = f"{bears.best:,.0f} ({bears.low:,.0f} to {bears.high:,.0f})"
+    if not plan.steps and not plan.stuck:
+        return f"Nothing is to be done for {told}: {span} are borne as it is."
+    count = "1 step" if len(plan.steps) == 1 else f"{len(plan.steps)} steps"
+    if not plan.stuck:
+        return f"{count} to {told}: {span} are borne then."
+    if not plan.steps:
+        return f"No pattern moves `{plan.stuck}`, which bears {span} of {told}."
+    return f"{count} towards {told}: {span} are borne then, and `{plan.stuck}` is in the way."

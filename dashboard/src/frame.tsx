@@ -12,6 +12,7 @@ import { live, look, period, PERIODS, tick } from "./time";
 
 const PAGES: [string, string][] = [
   ["now", "Now"],
+  ["growth", "Growth"],
   ["operations", "Operations"],
   ["traces", "Traces"],
   ["logs", "Logs"],
@@ -65,7 +66,7 @@ export function Frame(props: { children: ComponentChildren }) {
           <h1 id="title" tabindex={-1}>
             {argument ? <><a class="back" href={to(page)}>{titleOf(page)}</a> <span class="note">/</span> {page === "traces" ? <span class="mono">{about}</span> : about}</> : titleOf(page)}
           </h1>
-          {page === "objectives" || (page === "traces" && argument) ? null : <Tools />}
+          {["objectives", "growth"].includes(page) || (page === "traces" && argument) ? null : <Tools />}
         </div>
         {needsToken.value ? <SignIn /> : <><Lost />{props.children}<Twin /></>}
       </main>

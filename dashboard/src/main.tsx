@@ -5,6 +5,7 @@ import { Frame } from "./frame";
 import { AuditPage } from "./pages/audit";
 import { DatabasesPage } from "./pages/databases";
 import { ExceptionsPage } from "./pages/exceptions";
+import { GrowthPage } from "./pages/growth";
 import { LogsPage } from "./pages/logs";
 import { NowPage } from "./pages/now";
 import { ObjectivesPage } from "./pages/objectives";
@@ -35,6 +36,8 @@ function Page() {
       return <WorkersPage />;
     case "objectives":
       return <ObjectivesPage />;
+    case "growth":
+      return <GrowthPage />;
     case "audit":
       return <AuditPage />;
     default:

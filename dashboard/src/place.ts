@@ -8,6 +8,9 @@ addEventListener("popstate", () => {
   address.value = location.pathname + location.search;
 });
 
+/** How many times the traffic of now are asked about, where the address does not say. */
+export const TIMES = "10";
+
 export interface Place {
   page: string;
   argument: string;

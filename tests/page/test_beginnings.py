@@ -10,6 +10,7 @@ import pytest
 from outgrow.dashboard.access import access_from
 from outgrow.dashboard.answers import Answers
 from outgrow.dashboard.asking import Asked
+from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.shapes import Now
 from tests.page.conftest import opened
 from tests.page.serving import serving
@@ -25,7 +26,8 @@ OF_ONE_THING = {"trace"}
 
 
 def test_before_the_first_request_every_page_says_what_to_do(chromium: Any, axe: str) -> None:
-    with serving(Answers(Stored(), app="shop")) as address:
+    stored = Stored()
+    with serving(Answers(stored, app="shop", foresight=Foresight(stored))) as address:
         for watched in opened(chromium, address, "light", 1280):
             for name in PAGES.keys() - OF_ONE_THING:
                 watched.page.goto(PAGES[name])

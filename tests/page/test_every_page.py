@@ -22,13 +22,14 @@ PICTURES = ROOT / "docs/pictures"
 DRAWN = {
     ("now", "light"),
     ("now", "dark"),
+    ("growth", "light"),
     ("operation", "light"),
     ("trace", "light"),
     ("databases", "light"),
     ("workers", "dark"),
 }
 # Those drawn in their whole height: the others end with an address, whose port changes.
-WHOLE = {"now", "trace", "workers"}
+WHOLE = {"now", "growth", "trace", "workers"}
 Tab = Callable[[str, int], Watched]
 every_page = pytest.mark.parametrize("name", [pytest.param(name, id=name) for name in PAGES])
 

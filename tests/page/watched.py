@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "dashboard/node_modules/axe-core/axe.min.js"
 PAGES = {
     "now": "/",
+    "growth": "/growth",
     "operations": "/operations",
     "operation": "/operations/POST%20%2Forders",
     "traces": "/traces",
@@ -28,6 +29,7 @@ PAGES = {
 # What must be there before a page counts as shown.
 _SHOWN = {
     "now": ".map a.node, table",
+    "growth": ".chart .u-over",
     "logs": ".log",
     "trace": ".falls .span",
     "operation": ".heat canvas",

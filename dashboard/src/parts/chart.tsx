@@ -1,4 +1,4 @@
-// A chart over time: uPlot, with a legend that tells the values at the cursor, a cursor that the
+// A chart over time, or over something else: uPlot, with a legend that tells the values at the cursor, a cursor that the
 // arrow keys move, marks of deploys, and a hidden table that holds the same numbers.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
@@ -17,6 +17,20 @@ export interface Line {
   filled?: boolean;
   /** Bars instead of a line. */
   bars?: boolean;
+  /** From where to where each value may be as well; drawn as an area. */
+  sure?: [low: number[], high: number[]];
+}
+
+/** What lies along the chart where it is not time. */
+interface Across {
+  name: string;
+  show: (value: number | null) => string;
+  /** Of the axis, which begins at 0. */
+  max: number;
+  /** A stretch of it that is dyed. */
+  zone: [number, number];
+  /** Place of the value that is told while there is no cursor. */
+  rest: number;
 }
 
 interface Props {
@@ -29,6 +43,10 @@ interface Props {
   height?: number;
   /** The axis reaches at least this far. */
   max?: number;
+  /** The axis reaches no further; what is above is cut off. */
+  top?: number;
+  /** What `times_ms` and `at_ms` of marks mean instead of milliseconds. */
+  across?: Across;
 }
 
 const TABLE_ROWS_MAX = 60;
@@ -67,7 +85,7 @@ export function Chart(props: Props) {
   const key = (event: KeyboardEvent) => {
     const last = props.times_ms.length - 1;
     const moves: Record<string, number> = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
-    let index = at.value ?? last;
+    let index = at.value ?? props.across?.rest ?? last;
     if (event.key === "Home") index = 0;
     else if (event.key === "End") index = last;
     else if (event.key === "Escape") return plot.current?.setCursor({ left: -10, top: -10 });
@@ -77,10 +95,10 @@ export function Chart(props: Props) {
     index = Math.max(0, Math.min(last, index));
     const made = plot.current;
     const time = props.times_ms[index];
-    if (made && time !== undefined) made.setCursor({ left: made.valToPos((time + step(props.times_ms) / 2) / 1000, "x"), top: 10 });
+    if (made && time !== undefined) made.setCursor({ left: made.valToPos((time + middle(props)) / unit(props), "x"), top: 10 });
   };
 
-  const index = at.value ?? props.times_ms.length - 1;
+  const index = at.value ?? props.across?.rest ?? props.times_ms.length - 1;
   const time = props.times_ms[index];
   return (
     <figure class="chart" aria-label={props.title}>
@@ -94,10 +112,10 @@ export function Chart(props: Props) {
                 <line x1="0" y1="4" x2="18" y2="4" stroke-width="2" stroke-dasharray={line.dash?.join(" ") ?? ""} style={{ stroke: `var(--${line.ink})` }} />
               )}
             </svg>
-            {line.name} <b>{props.show(line.values[index] ?? null)}</b>
+            {line.name} <b>{said(props, line, index)}</b>
           </span>
         ))}
-        <span class="at">{time === undefined ? "" : at.value === null ? "latest" : moment(time)}{near(props, time, at.value)}</span>
+        <span class="at">{time === undefined ? "" : props.across ? placed(props, time) : at.value === null ? "latest" : moment(time)}{near(props, time, at.value)}</span>
       </div>
       <div
         ref={box}
@@ -105,7 +123,7 @@ export function Chart(props: Props) {
         tabindex={0}
         role="group"
         aria-roledescription="chart"
-        aria-label={`${props.title}: arrow keys move through time, a table follows`}
+        aria-label={`${props.title}: arrow keys move through ${props.across?.name ?? "time"}, a table follows`}
         onKeyDown={key}
         onFocus={() => (used.value = true)}
         onBlur={() => (used.value = false)}
@@ -113,6 +131,20 @@ export function Chart(props: Props) {
       <Twin {...props} />
     </figure>
   );
+}
+
+/** What the axis counts in, of what `times_ms` holds. */
+function unit(props: Props): number {
+  return props.across ? 1 : 1000;
+}
+
+function placed(props: Props, value: number): string {
+  return props.across ? `at ${props.across.show(value)} ${props.across.name}` : moment(value);
+}
+
+function said(props: Props, line: Line, index: number): string {
+  const best = props.show(line.values[index] ?? null);
+  return line.sure ? `${best} (${line.sure.map((each) => props.show(each[index] ?? null)).join(" to ")})` : best;
 }
 
 /** The mark next to the cursor, in words. */
@@ -131,11 +163,11 @@ function Twin(props: Props) {
       <table>
         <caption>
           {props.title}
-          {(props.marks ?? []).map((mark) => `; ${moment(mark.at_ms)}: ${unquoted(mark.text)}`)}
+          {(props.marks ?? []).map((mark) => `; ${placed(props, mark.at_ms)}: ${unquoted(mark.text)}`)}
         </caption>
         <thead>
           <tr>
-            <th scope="col">Time</th>
+            <th scope="col">{props.across?.name ?? "Time"}</th>
             {props.lines.map((line) => (
               <th scope="col" key={line.name}>{line.name}</th>
             ))}
@@ -144,9 +176,9 @@ function Twin(props: Props) {
         <tbody>
           {picked.map((index) => (
             <tr key={index}>
-              <th scope="row">{moment(props.times_ms[index] ?? 0)}</th>
+              <th scope="row">{placed(props, props.times_ms[index] ?? 0)}</th>
               {props.lines.map((line) => (
-                <td key={line.name}>{props.show(line.values[index] ?? null)}</td>
+                <td key={line.name}>{said(props, line, index)}</td>
               ))}
             </tr>
           ))}
@@ -164,8 +196,14 @@ function step(times_ms: number[]): number {
 
 /** What a step tells holds for all of it, so it stands at its middle. */
 function data(props: Props): uPlot.AlignedData {
-  const half = step(props.times_ms) / 2;
-  return [props.times_ms.map((time) => (time + half) / 1000), ...props.lines.map((line) => line.values)] as uPlot.AlignedData;
+  const areas = props.lines.flatMap((line) => line.sure ?? []);
+  const at = props.times_ms.map((time) => (time + middle(props)) / unit(props));
+  return [at, ...props.lines.map((line) => line.values), ...areas] as uPlot.AlignedData;
+}
+
+/** From a step's beginning to its middle; 0 where the axis is no time. */
+function middle(props: Props): number {
+  return props.across ? 0 : step(props.times_ms) / 2;
 }
 
 /** From the beginning of the first step to the end of the last. */
@@ -182,6 +220,9 @@ function options(
   marks: { current: Mark[] },
   at: { value: number | null },
 ): uPlot.Options {
+  const { across } = props;
+  const areas = props.lines.flatMap((line) => (line.sure ? [line.ink] : []));
+  const first = props.lines.length + 1;
   const font = `11px ${colour("text")}`;
   const axis = {
     stroke: colour("ink-3"),
@@ -195,12 +236,16 @@ function options(
     padding: [8, RIGHT, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: "page" },
+      ...(across ? {} : { sync: { key: "page" } }),
       y: false,
-      drag: { x: true, y: false, setScale: false },
+      drag: { x: !across, y: false, setScale: false },
       points: { size: 6 },
     },
-    scales: { x: { range: span }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.08, props.max ?? 0) || 1] } },
+    scales: {
+      x: across ? { time: false, range: [0, across.max] } : { range: span },
+      y: { range: (_plot, _low, high) => [0, Math.min(props.top ?? Infinity, Math.max(high * 1.08, props.max ?? 0)) || 1] },
+    },
+    bands: areas.map((_, number) => ({ series: [first + 2 * number + 1, first + 2 * number] as [number, number], fill: colour("area") })),
     series: [
       {},
       ...props.lines.map((line) => ({
@@ -214,9 +259,10 @@ function options(
         ...(line.filled ? { fill: colour("area") } : {}),
         ...(line.bars ? { paths: uPlot.paths.bars!({ size: [0.9, 24] }), fill: colour(line.ink), width: 0 } : {}),
       })),
+      ...areas.flatMap((ink) => [0, 1].map(() => ({ stroke: colour(ink), width: 0.5, points: { show: false } }))),
     ],
     axes: [
-      { ...axis, space: 70, size: 19, gap: 4, values: ticks },
+      { ...axis, space: 70, size: 19, gap: 4, values: across ? (_plot, values) => values.map(across.show) : ticks },
       { ...axis, size: 62, gap: 4, space: 28, values: (_plot, values) => values.map((value) => props.show(value).replace(/\.0+(?=\D|$)|(\.\d*?)0+(?=\D|$)/, "$1")) },
     ],
     hooks: {
@@ -228,7 +274,8 @@ function options(
           lookBetween(plot.posToVal(left, "x") * 1000, plot.posToVal(left + width, "x") * 1000);
         },
       ],
-      draw: [(plot) => drawMarks(plot, marks.current)],
+      draw: [(plot) => drawMarks(plot, marks.current, unit(props))],
+      drawClear: across ? [(plot) => dye(plot, across.zone)] : [],
     },
   };
 }
@@ -249,16 +296,22 @@ function ticks(_plot: uPlot, values: number[]): string[] {
   });
 }
 
-function drawMarks(plot: uPlot, marks: Mark[]): void {
+function dye({ ctx, bbox, valToPos }: uPlot, zone: [number, number]): void {
+  const [left, right] = [valToPos(zone[0], "x", true), valToPos(zone[1], "x", true)];
+  ctx.fillStyle = colour("bad-soft");
+  ctx.fillRect(left, bbox.top, right - left, bbox.height);
+}
+
+function drawMarks(plot: uPlot, marks: Mark[], by: number): void {
   const { ctx, bbox } = plot;
   const scale = devicePixelRatio || 1;
   ctx.save();
   ctx.lineWidth = scale;
   for (const mark of marks) {
-    const failed = mark.kind === "restart";
+    const failed = mark.kind === "restart" || mark.kind === "limit";
     ctx.strokeStyle = ctx.fillStyle = colour(failed ? "bad" : "accent");
     ctx.setLineDash(failed ? [scale, 3 * scale] : [3 * scale, 3 * scale]);
-    const x = Math.round(plot.valToPos(mark.at_ms / 1000, "x", true)) + 0.5;
+    const x = Math.round(plot.valToPos(mark.at_ms / by, "x", true)) + 0.5;
     if (x < bbox.left || x > bbox.left + bbox.width) continue;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);

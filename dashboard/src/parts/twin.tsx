@@ -1,7 +1,7 @@
 // The same in a terminal: the verb that tells it, or the request that the page made.
 import { useSignal } from "@preact/signals";
 import { target } from "../api";
-import { place } from "../place";
+import { place, TIMES } from "../place";
 import { period } from "../time";
 
 /** What each page asks first, below /api; {} stands for its argument. */
@@ -12,6 +12,7 @@ const ASKED: Record<string, [list: string, one?: string]> = {
   logs: ["logs"],
   exceptions: ["exceptions", "exceptions"],
   databases: ["statements"],
+  growth: ["forecast"],
   workers: ["workers"],
   objectives: ["objectives"],
   audit: ["audit"],
@@ -29,6 +30,7 @@ function asked(): string {
   const [list = "now", one = list] = ASKED[page] ?? [];
   const { from, to } = period.value;
   const passed = Object.fromEntries((PASSED[page] ?? []).map((name) => [name, query.get(name)]));
+  if (page === "growth") return target(list, { times: query.get("times") ?? TIMES });
   return target((argument ? one : list).replace("{}", encodeURIComponent(argument)), page === "now" ? {} : { from, to, ...(argument ? {} : passed) });
 }
 
@@ -37,6 +39,7 @@ function verb(): string {
   const quoted = (name: string, value: string | null) => (value ? ` --${name} ${quote(value)}` : "");
   if (page === "now") return "outgrow status --watch";
   if (page === "workers") return "outgrow status";
+  if (page === "growth") return `outgrow forecast ${quote(query.get("times") ?? TIMES)}`;
   if (page === "logs") {
     const severity = SEVERITIES[query.get("severity_min") ?? ""] ?? "";
     return `outgrow logs${quoted("text", query.get("text"))}${quoted("severity", severity)}${quoted("worker", query.get("worker"))}${quoted("trace", query.get("trace_id"))}`;

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outgrow.dashboard import source
+from outgrow.telemetry import WindowSum
 from outgrow.telemetry.histogram import bucket_of
 from outgrow.telemetry.records import LogRecord, SpanRecord, StatementTotals
 
@@ -67,6 +68,9 @@ class Stored:
 
     def stations(self, from_ns: int, to_ns: int) -> list[source.StationSum]:
         return self.used
+
+    def windows(self, from_ns: int, to_ns: int) -> list[WindowSum]:
+        return []
 
     def workers(self, from_ns: int, to_ns: int) -> list[source.WorkerSum]:
         return self.crew

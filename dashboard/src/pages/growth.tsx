@@ -1,0 +1,211 @@
+// What breaks first as traffic grows: the limits in their order, how long calls take on the way
+// there, what carries the app further, and the signs that were measured.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { useAsked } from "../api";
+import { ms, percent, plain, rate } from "../format";
+import { Chart } from "../parts/chart";
+import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel";
+import { type Column, Table } from "../parts/table";
+import { ask, place, TIMES } from "../place";
+import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen } from "../shapes";
+
+/** What is foreseen rests on the last hour, whatever period other pages show. */
+const HOUR = { from: "-1h", to: "now" };
+/** The slider goes from 1 to 100 times, equal steps for equal ratios. */
+const SLIDER_STEPS = 100;
+/** A minute stands for longer, and for no end. */
+const ENDLESS_MS = 60_000;
+
+export function GrowthPage() {
+  const times = place.value.query.get("times") ?? TIMES;
+  const query = () => ({ ...HOUR, times: place.value.query.get("times") ?? TIMES });
+  const asked = useAsked<Foreseen>(() => "forecast", query);
+  const plan = useAsked<GrowthPlan>(() => "plan", query);
+  const signs = useAsked<Signs>(() => "signs", () => HOUR);
+  return (
+    <>
+      <Shown asked={asked.value}>
+        {(found) => (
+          <>
+            {found.refusal ? <Refused refusal={found.refusal} /> : <p class="sentence"><Words text={found.sentence} /></p>}
+            <Times times={Number(times)} />
+            {found.refusal ? null : <Ladder found={found} />}
+            {found.refusal ? null : <Curve found={found} />}
+          </>
+        )}
+      </Shown>
+      {asked.value.value?.refusal ? null : <Shown asked={plan.value}>{(found) => <Plan plan={found} />}</Shown>}
+      <Shown asked={signs.value}>{(found) => <Warnings signs={found} />}</Shown>
+    </>
+  );
+}
+
+function Refused(props: { refusal: Problem }) {
+  return (
+    <Panel title="No forecast">
+      <Empty title={`${props.refusal.text}.`}><Words text={`${props.refusal.hint}.`} /></Empty>
+    </Panel>
+  );
+}
+
+function Times(props: { times: number }) {
+  const value = useSignal("");
+  useEffect(() => void (value.value = String(props.times)), [props.times]);
+  const choose = (times: string) => Number(times) > 0 && ask({ times: times === TIMES ? "" : times });
+  const place = Math.round((Math.log(Number(value.value) || 1) / Math.log(100)) * SLIDER_STEPS);
+  return (
+    <form class="form after" aria-label="How much traffic" onSubmit={(event) => { event.preventDefault(); choose(value.value); }}>
+      <label>
+        <span>At so many times the traffic of now</span>
+        <input type="number" min="0.1" max="1000000" step="any" required value={value.value} onInput={(event) => (value.value = event.currentTarget.value)} onChange={(event) => choose(event.currentTarget.value)} />
+      </label>
+      <label class="slide">
+        <span>from 1 to 100</span>
+        <input
+          type="range"
+          min="0"
+          max={SLIDER_STEPS}
+          value={place}
+          aria-valuetext={`${value.value} times`}
+          onInput={(event) => (value.value = String(Number((100 ** (Number(event.currentTarget.value) / SLIDER_STEPS)).toPrecision(2))))}
+          onChange={() => choose(value.value)}
+        />
+      </label>
+    </form>
+  );
+}
+
+/** A number with how sure it is below. */
+function Sure(props: { one: Between | null; show?: (value: number) => string }) {
+  const { one, show = rate } = props;
+  return one ? <>{show(one.best)}<span class="under">{show(one.low)} to {show(one.high)}</span></> : <>–</>;
+}
+
+function Pattern(props: { pattern: PatternAhead; times: number }) {
+  const { pattern } = props;
+  const short = pattern.headroom.low < props.times;
+  return (
+    <div class="wider">
+      <Words text={pattern.title} />
+      <span class="under"><Words text={pattern.how} /></span>
+      <span class="under">
+        {signed(short ? "warn" : "", `to ${plain(pattern.headroom.best)} times now (${plain(pattern.headroom.low)} to ${plain(pattern.headroom.high)})`)}
+        {pattern.needs.map((need) => `; needs: ${need}`)}
+      </span>
+    </div>
+  );
+}
+
+function Ladder(props: { found: Foreseen }) {
+  const { found } = props;
+  const kind = (load: number) => tone(load, 60, 80);
+  const columns: Column<LimitAhead>[] = [
+    { name: "Limit", cell: (rung) => <>{rung.station}<span class="under">{rung.binds ? <span class="state bad">binds</span> : <span class="state">bears it</span>}</span></> },
+    { name: "Load now", n: true, by: (rung) => rung.load_percent, cell: (rung) => <Share percent={rung.load_percent} text={signed(kind(rung.load_percent), percent(rung.load_percent))} kind={kind(rung.load_percent)} /> },
+    { name: "Binds at, requests/s", n: true, by: (rung) => rung.calls_per_second.best, cell: (rung) => <Sure one={rung.calls_per_second} /> },
+    { name: "Times now", n: true, by: (rung) => rung.headroom.best, cell: (rung) => <Sure one={rung.headroom} show={plain} /> },
+    { name: "First", title: "How probable it is that it is the first", n: true, by: (rung) => rung.first_percent, cell: (rung) => percent(rung.first_percent) },
+    { name: "What moves it", wide: true, cell: (rung) => (rung.pattern ? <Pattern pattern={rung.pattern} times={found.times} /> : <Words text={rung.by_hand || "–"} />) },
+  ];
+  return (
+    <Panel title="Limits in the order in which they bind" note={`from ${found.windows} windows of 10 s at ${rate(found.now_per_second)} requests/s; ${percent(found.unmeasured_percent)} of the time of calls passes where nothing is measured`} flush>
+      <Table caption="Limits" columns={columns} rows={found.ladder} id={(rung) => rung.station} rows_max={12} />
+    </Panel>
+  );
+}
+
+function Curve(props: { found: Foreseen }) {
+  const { found } = props;
+  const asked = useAsked<Responding>(() => "forecast/response", () => ({ ...HOUR, operation: place.value.query.get("operation") }));
+  const { operations = [], operation = "" } = asked.value.value ?? {};
+  const tools = (
+    <label>
+      <span class="hidden">Route</span>
+      <select value={operation} onChange={(event) => ask({ operation: event.currentTarget.value })}>
+        {operations.map((name) => <option key={name}>{name}</option>)}
+      </select>
+    </label>
+  );
+  return (
+    <Panel title="How long calls take as traffic grows" note="▼ now, and where the mean time has doubled; ■ a limit; areas: where 90 of 100 draws lie" tools={operations.length ? tools : null}>
+      <Shown asked={asked.value}>{(curve) => <Bent found={found} curve={curve} />}</Shown>
+    </Panel>
+  );
+}
+
+function Bent(props: { found: Foreseen; curve: Responding }) {
+  const { found } = props;
+  const { points } = props.curve;
+  const knee = found.saturation_per_second;
+  if (!knee || !points.length) return <Empty title="No curve yet">It comes with the forecast.</Empty>;
+  const line = (name: string, ink: string, pick: (point: (typeof points)[number]) => Between) => ({
+    name,
+    ink,
+    values: points.map((point) => pick(point).best),
+    sure: [points.map((point) => pick(point).low), points.map((point) => pick(point).high)] as [number[], number[]],
+  });
+  const now = found.now_per_second ?? 0;
+  const marks = [
+    { at_ms: now, kind: "now", text: "the traffic of now" },
+    ...(found.knee_by_doubling_per_second ? [{ at_ms: found.knee_by_doubling_per_second.best, kind: "knee", text: "the mean time has doubled" }] : []),
+    ...(found.knee_by_objective_per_second ? [{ at_ms: found.knee_by_objective_per_second.best, kind: "limit", text: `${found.objective} is broken` }] : []),
+    { at_ms: knee.best, kind: "limit", text: `${found.first.join(" or ")} binds` },
+  ];
+  const rest = Math.max(0, points.findIndex((point) => point.calls_per_second >= now));
+  // Near saturation times go up without end; what is told before that must stay readable.
+  const top = 2.5 * (points[Math.floor(points.length * 0.8)]?.p99_ms.best ?? 0);
+  return (
+    <Chart
+      title="Time of calls by load"
+      times_ms={points.map((point) => point.calls_per_second)}
+      lines={[line("p99", "series-3", (point) => point.p99_ms), line("mean", "series-1", (point) => point.mean_ms)]}
+      show={(value) => (value !== null && value >= ENDLESS_MS ? "over 1 min" : ms(value))}
+      marks={marks}
+      height={240}
+      top={top}
+      across={{ name: "requests/s", show: rate, max: 1.05 * knee.high, zone: [knee.low, knee.high], rest }}
+    />
+  );
+}
+
+function Plan(props: { plan: GrowthPlan }) {
+  const { plan } = props;
+  return (
+    <Panel title={`A plan for ${plain(plan.times)} times`} note={plan.sure_percent === null ? "" : `${percent(plan.sure_percent)} sure`}>
+      <p><Words text={plan.sentence} /> <Words text={plan.by_hand ? `By hand: ${plan.by_hand}.` : ""} /></p>
+      <ol class="steps">
+        {plan.steps.map((step) => (
+          <li key={step.pattern.title}>
+            <Words text={step.pattern.title} />
+            <span class="under">{step.is_applied ? "carried out by outgrow apply" : <Words text={`by hand: ${step.pattern.how}`} />}</span>
+            <span class="under">bears {rate(step.knee_after.best)} requests/s then ({rate(step.knee_after.low)} to {rate(step.knee_after.high)}), where {step.first_after} binds</span>
+          </li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+const SIGNS: Column<SignSeen>[] = [
+  { name: "Sign", cell: (sign) => <span class={`state ${sign.severity === "severe" ? "bad" : "warn"}`}>{sign.sign}<span class="hidden">, {sign.severity}</span></span> },
+  { name: "Where", cell: (sign) => sign.subject },
+  { name: "Gain", title: "How many times the first limit its removal would allow", n: true, by: (sign) => sign.gain, cell: (sign) => (sign.gain === null ? "–" : `${plain(sign.gain)} ×`) },
+  { name: "Touches", title: "Share of the demand or time", n: true, by: (sign) => sign.share_percent, cell: (sign) => percent(sign.share_percent) },
+  { name: "Evidence", wide: true, cell: (sign) => <><Words text={sign.text} /><span class="under">{plain(sign.value)}, warned of from {plain(sign.threshold)}</span></> },
+];
+
+function Warnings(props: { signs: Signs }) {
+  const { signs, missing } = props.signs;
+  return (
+    <Panel title="Signs" note="those first whose removal brings the most" flush>
+      {signs.length ? <Table caption="Signs" columns={SIGNS} rows={signs} id={(sign) => `${sign.sign} ${sign.subject}`} /> : <Empty title="No sign was seen">What could not be looked for is named below.</Empty>}
+      {missing.length ? (
+        <details class="more">
+          <summary>{missing.length} could not be looked for</summary>
+          <ul>{missing.map((each) => <li key={each.sign}>{each.sign}: it takes {each.needs}</li>)}</ul>
+        </details>
+      ) : null}
+    </Panel>
+  );
+}

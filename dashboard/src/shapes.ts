@@ -312,11 +312,19 @@ export interface SignSeen {
   threshold: number;
   gain: number | null;
   share_percent: number | null;
+  silence: SignSilence | null;
+}
+
+export interface SignSilence {
+  reason: string;
+  until: string;
+  is_over: boolean;
 }
 
 export interface Signs {
   signs: SignSeen[];
   missing: SignMissing[];
+  silenced: SignSeen[];
 }
 
 export interface Span {

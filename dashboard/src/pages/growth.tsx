@@ -192,14 +192,21 @@ const SIGNS: Column<SignSeen>[] = [
   { name: "Where", cell: (sign) => sign.subject },
   { name: "Gain", title: "How many times the first limit its removal would allow", n: true, by: (sign) => sign.gain, cell: (sign) => (sign.gain === null ? "–" : `${plain(sign.gain)} ×`) },
   { name: "Touches", title: "Share of the demand or time", n: true, by: (sign) => sign.share_percent, cell: (sign) => percent(sign.share_percent) },
-  { name: "Evidence", wide: true, cell: (sign) => <><Words text={sign.text} /><span class="under">{plain(sign.value)}, warned of from {plain(sign.threshold)}</span></> },
+  { name: "Evidence", wide: true, cell: (sign) => <><Words text={sign.text} /><span class="under">{plain(sign.value)}, warned of from {plain(sign.threshold)}</span>{sign.silence ? <span class="under">{sign.silence.is_over ? "was silenced" : "silenced"} until {sign.silence.until}: {sign.silence.reason}</span> : null}</> },
 ];
 
 function Warnings(props: { signs: Signs }) {
-  const { signs, missing } = props.signs;
+  const { signs, missing, silenced } = props.signs;
+  const id = (sign: SignSeen) => `${sign.sign} ${sign.subject}`;
   return (
     <Panel title="Signs" note="those first whose removal brings the most" flush>
-      {signs.length ? <Table caption="Signs" columns={SIGNS} rows={signs} id={(sign) => `${sign.sign} ${sign.subject}`} /> : <Empty title="No sign was seen">What could not be looked for is named below.</Empty>}
+      {signs.length ? <Table caption="Signs" columns={SIGNS} rows={signs} id={id} /> : <Empty title="No sign was seen">What could not be looked for is named below.</Empty>}
+      {silenced.length ? (
+        <details class="more">
+          <summary>{silenced.length} silenced</summary>
+          <Table caption="Silenced signs" columns={SIGNS} rows={silenced} id={id} />
+        </details>
+      ) : null}
       {missing.length ? (
         <details class="more">
           <summary>{missing.length} could not be looked for</summary>

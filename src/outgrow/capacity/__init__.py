@@ -38,17 +38,19 @@ from outgrow.capacity.patterns import (
     SplitOut,
 )
 from outgrow.capacity.refusal import Reason, Refusal
-from outgrow.capacity.signs import Seen, look_for_signs
+from outgrow.capacity.signs import SIGN_NAMES, Finding, Seen, look_for_signs
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
 
 __all__ = [
     "BY_HAND",
     "SAFE_RATIO",
+    "SIGN_NAMES",
     "ArrivalWindow",
     "BiggerMachine",
     "BiggerPool",
     "Due",
     "Evidence",
+    "Finding",
     "Forecast",
     "Grade",
     "GrowthPlan",

@@ -156,6 +156,7 @@ def _seat(
         days_max=settings.observe_days,
         bytes_max=settings.observe_bytes_max,
         objectives=dict(resolved.objectives),
+        signs=dict(resolved.signs),
         objectives_from="outgrow.toml",
         forward=settings.forward or "",
         forward_headers=settings.forward_headers,

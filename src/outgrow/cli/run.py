@@ -82,6 +82,7 @@ def _supervise(
             typed=typed,
             watch=watch,
             objectives=resolved.objectives,
+            signs=resolved.signs,
         ).run()
 
     sys.exit(asyncio.run(supervise()))
@@ -91,7 +92,8 @@ def _check_for_observer(resolved: Resolved) -> None:
     """Refuse what the observer would not start with, before anything else is started.
 
     Raises:
-        SettingValueError: An objective or a token is not understood, or strangers could look.
+        SettingValueError: An objective, a silence or a token is not understood, or strangers could
+            look.
     """
     if resolved.objectives:
         from outgrow.dashboard import promises_in
@@ -103,6 +105,10 @@ def _check_for_observer(resolved: Resolved) -> None:
 
         tokens_file = Path(settings.tokens_file) if settings.tokens_file else None
         check_address(settings.page_host, access_from(tokens_file))
+    if resolved.signs:
+        from outgrow.dashboard import silences_in
+
+        silences_in(resolved.signs, "outgrow.toml")
 
 
 def _explain(resolved: Resolved, *, as_json: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import typer
@@ -25,23 +25,42 @@ def signs(
 ) -> None:
     """Look for the signs of limits that come nearer, those with the largest gain first.
 
-    Exit code 1 says that there are some.
+    Those that [[signs.silenced]] in outgrow.toml names stand apart until the day that it names, and
+    come back then. Exit code 1 says that there are some that are not silenced.
     """
     query = urlencode({"from": since})
     told = ApiClient(folder, seconds=ANSWER_SECONDS).get(f"signs?{query}")
     if json:
         out_json(told)
     else:
-        for one in told["signs"]:
-            gain = f", its removal: {one['gain']:.1f} times the limit" if one["gain"] else ""
-            out(f"{'!!' if one['severity'] == 'severe' else '! '} {one['sign']}  {one['subject']}")
-            out(f"   {one['text']}{gain}")
-        if missing:
-            out()
-            for one in told["missing"]:
-                out(f"-  {one['sign']}: not looked for, it takes {one['needs']}")
-        counts = f"{len(told['signs'])} signs; {len(told['missing'])} could not be looked for"
-        talk(counts if missing else f"{counts} (--missing)")
-        talk("what breaks first: outgrow forecast 10")
+        _print(told, missing=missing)
     if told["signs"]:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _print(told: dict[str, Any], *, missing: bool) -> None:
+    for one in told["signs"]:
+        _print_sign(one)
+    if told["silenced"]:
+        out(("\n" if told["signs"] else "") + "Silenced:")
+        for one in told["silenced"]:
+            _print_sign(one)
+    if missing:
+        out()
+        for one in told["missing"]:
+            out(f"-  {one['sign']}: not looked for, it takes {one['needs']}")
+    counts = [f"{len(told['signs'])} signs"]
+    counts += [f"{len(told['silenced'])} silenced"] if told["silenced"] else []
+    counts += [f"{len(told['missing'])} could not be looked for"]
+    talk("; ".join(counts) + ("" if missing else " (--missing)"))
+    talk("what breaks first: outgrow forecast 10")
+
+
+def _print_sign(one: dict[str, Any]) -> None:
+    gain = f", its removal: {one['gain']:.1f} times the limit" if one["gain"] else ""
+    out(f"{'!!' if one['severity'] == 'severe' else '! '} {one['sign']}  {one['subject']}")
+    out(f"   {one['text']}{gain}")
+    silence = one["silence"]
+    if silence:
+        word = "was silenced" if silence["is_over"] else "silenced"
+        out(f"   {word} until {silence['until']}: {silence['reason']}")

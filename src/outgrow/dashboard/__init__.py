@@ -10,17 +10,20 @@ if TYPE_CHECKING:
     from outgrow.dashboard.objectives import Promise, promises_in
     from outgrow.dashboard.observer import Observer
     from outgrow.dashboard.posts import stand_alone
+    from outgrow.dashboard.silencing import Silence, silences_in
 
 _HOMES = {
     "Access": "access",
     "Observer": "observer",
     "Promise": "objectives",
+    "Silence": "silencing",
     "access_from": "access",
     "alert_rules": "grafana",
     "check_address": "access",
     "grafana_dashboard": "grafana",
     "page_app": "app",
     "promises_in": "objectives",
+    "silences_in": "silencing",
     "stand_alone": "posts",
 }
 
@@ -28,12 +31,14 @@ __all__ = [
     "Access",
     "Observer",
     "Promise",
+    "Silence",
     "access_from",
     "alert_rules",
     "check_address",
     "grafana_dashboard",
     "page_app",
     "promises_in",
+    "silences_in",
     "stand_alone",
 ]
 

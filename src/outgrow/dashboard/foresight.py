@@ -6,6 +6,7 @@ observer that nobody asks stays small.
 
 from __future__ import annotations
 
+import datetime
 import logging
 import threading
 import time
@@ -15,12 +16,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from outgrow.dashboard import shapes
 from outgrow.dashboard.growing import between, limit_ahead, operations_of, planned, responding
+from outgrow.dashboard.silencing import sorted_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from outgrow.capacity import Forecast, Objective, Recorded, Refusal, Response
     from outgrow.dashboard.objectives import Promise
+    from outgrow.dashboard.silencing import Silence
     from outgrow.telemetry import WindowSum, WorkerSum
 
 KEPT_SECONDS = 30.0
@@ -67,6 +70,8 @@ class Foresight:
         source: Has the windows.
         promises: Objectives; those on latency are foreseen.
         groups: Says who runs where now.
+        silences: Signs that are not wanted.
+        clock: Says what day it is; seconds since 1970.
     """
 
     def __init__(
@@ -74,10 +79,14 @@ class Foresight:
         source: Windows,
         promises: Sequence[Promise] = (),
         groups: Callable[[], Sequence[shapes.Group]] = list[shapes.Group],
+        silences: Sequence[Silence] = (),
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._promises = promises
         self._groups = groups
+        self._silences = silences
+        self._clock = clock
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
@@ -231,24 +240,15 @@ class Foresight:
                 },
             )
         )
+        today = datetime.datetime.fromtimestamp(self._clock()).date()
+        told_of, silenced = sorted_out(looked.findings, self._silences, today)
         return shapes.Signs(
-            signs=[
-                shapes.SignSeen(
-                    sign=one.sign,
-                    subject=one.subject,
-                    severity=one.severity,
-                    text=one.text,
-                    value=one.value,
-                    threshold=one.threshold,
-                    gain=one.gain_ratio,
-                    share_percent=None if one.share_ratio is None else 100 * one.share_ratio,
-                )
-                for one in looked.findings[:limit]
-            ],
+            signs=told_of[:limit],
             missing=[
                 shapes.SignMissing(sign=sign, needs=needs)
                 for sign, needs in sorted(looked.missing.items())
             ],
+            silenced=silenced[:limit],
         )
 
 

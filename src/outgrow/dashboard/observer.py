@@ -22,6 +22,7 @@ from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.marking import Marking
 from outgrow.dashboard.objectives import promises_in
 from outgrow.dashboard.placing import Supervision
+from outgrow.dashboard.silencing import silences_in
 from outgrow.errors import AlreadyRunningError, FolderError, SettingValueError
 from outgrow.host import WebServer
 from outgrow.placement import short_path
@@ -56,13 +57,15 @@ class Observer:
         reports_port: On which workers of other machines report; 0 for none.
 
     Raises:
-        SettingValueError: The tokens or objectives are not understood, or strangers could look.
+        SettingValueError: The tokens, objectives or signs are not understood, or strangers could
+            look.
     """
 
     def __init__(self, seat: Seat, page: socket.socket | None = None) -> None:
         self._seat = seat
         self._page = page
         self._promises = promises_in(seat.objectives, seat.objectives_from or "the settings")
+        self._silences = silences_in(seat.signs, seat.objectives_from or "the settings")
         tokens_file = Path(seat.tokens_file) if seat.tokens_file else None
         self._access = access_from(tokens_file, hosts=seat.page_hosts)
         if page is not None:
@@ -92,7 +95,7 @@ class Observer:
             on_kept=self._feeds.kept,
         )
         archive.start()
-        self._foresight = Foresight(archive, self._promises, self._groups)
+        self._foresight = Foresight(archive, self._promises, self._groups, self._silences)
         self._feeds.open(archive)
         intake = Marking(archive, time.time_ns, _known(archive))
         self.reports = ReportServer(intake, token=seat.reports_token)

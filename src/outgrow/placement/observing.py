@@ -77,6 +77,7 @@ class Observing:
         pipes: Where the observer prints; None for the terminal.
         say: Tells people.
         objectives: What is promised of operations, as outgrow.toml has it.
+        signs: Which signs are silenced, likewise.
 
     Attributes:
         page: Address of the page; empty where there is none.
@@ -89,13 +90,14 @@ class Observing:
         pipes: Pipes | None,
         say: Callable[[str], None],
         objectives: Mapping[str, object],
+        signs: Mapping[str, object] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._folder = folder
         self._pipes = pipes
         self._say = say
         self._settings = settings
-        self._seat = seat_of(settings, folder, objectives)
+        self._seat = seat_of(settings, folder, objectives, signs or {})
         self._process: _Process | None = None
         self._sock: socket.socket | None = None
         self._start_at = 0.0
@@ -147,9 +149,14 @@ class Observing:
             )
         return not missing
 
-    def renew(self, settings: Settings, objectives: Mapping[str, object]) -> None:
+    def renew(
+        self,
+        settings: Settings,
+        objectives: Mapping[str, object],
+        signs: Mapping[str, object] | None = None,
+    ) -> None:
         """Observe by other settings from now on; only the page stays where it is."""
-        seat = seat_of(settings, self._folder, objectives)
+        seat = seat_of(settings, self._folder, objectives, signs or {})
         is_same, self._settings, self._seat = seat == self._seat, settings, seat
         self._is_wanted = self._must_run()
         self._failures, self._start_at = 0, 0.0

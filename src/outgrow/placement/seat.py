@@ -29,7 +29,8 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
         days_max: How long things are kept; 0 has no limit.
         bytes_max: How much is kept; 0 has no limit.
         objectives: What is promised of operations.
-        objectives_from: Where they are written.
+        signs: Which signs are silenced.
+        objectives_from: Where objectives and signs are written.
         forward: Address to which all that is kept goes on as OTLP/HTTP; empty for none.
         forward_headers: `NAME: VALUE` each, sent along.
         reports_host: Address on which it hears workers of other machines.
@@ -50,6 +51,7 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     days_max: int = 0
     bytes_max: int = 0
     objectives: dict[str, Any] = {}
+    signs: dict[str, Any] = {}
     objectives_from: str = ""
     forward: str = ""
     forward_headers: tuple[str, ...] = ()

@@ -50,7 +50,12 @@ def remote_address(settings: Settings) -> ObserverAddress:
     )
 
 
-def seat_of(settings: Settings, folder: Folder, objectives: Mapping[str, object]) -> Seat:
+def seat_of(
+    settings: Settings,
+    folder: Folder,
+    objectives: Mapping[str, object],
+    signs: Mapping[str, object],
+) -> Seat:
     """What an observer in a supervisor's folder keeps, and whom it answers."""
     return Seat(
         app=settings.name or settings.app or "app",
@@ -63,6 +68,7 @@ def seat_of(settings: Settings, folder: Folder, objectives: Mapping[str, object]
         days_max=settings.observe_days,
         bytes_max=settings.observe_bytes_max,
         objectives=dict(objectives),
+        signs=dict(signs),
         forward=settings.forward or "",
         forward_headers=settings.forward_headers,
         linger_seconds=settings.drain_seconds + LINGER_SECONDS,

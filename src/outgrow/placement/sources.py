@@ -63,12 +63,14 @@ class Resolved:
     Attributes:
         plan: Which group runs what.
         objectives: What is promised of operations, as the file has it.
+        signs: Which signs are silenced, likewise.
     """
 
     settings: Settings
     chosen: tuple[Chosen, ...]
     plan: Plan
     objectives: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
+    signs: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
 
 
 def resolve(
@@ -101,7 +103,8 @@ def resolve(
     plan = plan_in(content, file_name, settings, partial(_replicas_in_file, file_name, machine))
     if next(one for one in chosen if one.name == "workers").source not in ("default", file_name):
         plan = plan.resized(plan.edge.name, settings.workers)  # who says it now is nearer
-    return Resolved(settings, tuple(chosen), plan, _table(content, "objectives", file_name))
+    objectives, signs = (_table(content, name, file_name) for name in ("objectives", "signs"))
+    return Resolved(settings, tuple(chosen), plan, objectives, signs)
 
 
 def _choose(
@@ -152,10 +155,10 @@ def _from_file(folder: Path) -> tuple[Mapping[str, object], str]:
 
 def _run_table(content: Mapping[str, object], file_name: str) -> Mapping[str, object]:
     for table in content:
-        if table not in ("app", "run", "size", "objectives"):
+        if table not in ("app", "run", "size", "objectives", "signs"):
             raise UnknownSettingError(
                 f"{file_name} has `{table}`, which is no table of Outgrow",
-                hint="Known: [app], [run], [size.machine.groups.NAME], [objectives]",
+                hint="Known: [app], [run], [size.machine.groups.NAME], [objectives], [signs]",
             )
     values = dict(_table(content, "run", file_name, _FIELDS))
     app = _table(content, "app", file_name, _APP_KEYS)

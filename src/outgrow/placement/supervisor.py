@@ -61,6 +61,7 @@ class Supervisor:
         typed: How many workers the command line says; it counts more than what was applied before.
         watch: Yields whenever the app's files change (`outgrow dev`); None never to look.
         objectives: What is promised of operations, as outgrow.toml has it.
+        signs: Which signs are silenced, likewise.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Supervisor:
         typed: Replicas | None = None,
         watch: Callable[[Settings], AsyncIterator[str]] | None = None,
         objectives: Mapping[str, object] | None = None,
+        signs: Mapping[str, object] | None = None,
     ) -> None:
         self.settings = settings
         self.started_at = time.time()
@@ -80,7 +82,7 @@ class Supervisor:
         self._written = plan or whole_plan(settings.workers, settings.busy_percent)
         self._typed = typed
         self._watch = watch
-        self._objectives = objectives or {}
+        self._objectives, self._signs = objectives or {}, signs or {}
         self._stop_asked_at = 0.0
         self._had_terminal = sys.stdin.isatty()
         self._stopping = asyncio.Event()
@@ -117,7 +119,9 @@ class Supervisor:
         )
         if told:
             self.say(told)
-        self.observing = Observing(self.settings, folder, self._pipes, self.say, self._objectives)
+        self.observing = Observing(
+            self.settings, folder, self._pipes, self.say, self._objectives, self._signs
+        )
         self.keeping = Keeping(self.settings, folder, self._pipes, self.say)
         control = ControlServer(self, folder.socket_path)
         try:
@@ -325,7 +329,7 @@ class Supervisor:
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
         is_applied = self.kept.is_applied and resolved.plan == self.kept.written
         plan = None if is_applied else resolved.plan
-        self.observing.renew(settings, resolved.objectives)
+        self.observing.renew(settings, resolved.objectives, resolved.signs)
         self._look_for_commit(settings)
         change = self.fleet.load(settings, plan, is_applied=is_applied, restarts_all=restarts_all)
         self.say(f"version {change.target.load.version} is loading")

@@ -282,10 +282,8 @@ def test_a_healthy_system_shows_no_sign() -> None:
     assert set(looked.missing) <= {"background work"}
 
 
-def test_what_pays_most_to_remove_comes_first_and_what_is_silenced_is_not_there() -> None:
+def test_what_pays_most_to_remove_comes_first() -> None:
     seen = replace(near_limit(), deploys=(NEEDLESS,) * 12)
     looked = look_for_signs(seen)
     assert looked.findings[0].sign == "headroom"
     assert (looked.findings[0].gain_ratio or 0) > 1.5
-    silenced = look_for_signs(seen, silenced=[("headroom", "loop web")])
-    assert all(one.sign != "headroom" for one in silenced.findings)

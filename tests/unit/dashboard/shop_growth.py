@@ -125,6 +125,19 @@ def signs_seen(_asked: Asked) -> shapes.Signs:
                 share_percent=41.0,
             )
         ],
+        silenced=[
+            shapes.SignSeen(
+                sign="full station",
+                subject="loop web",
+                severity="warn",
+                text="`loop web` is in use 55 % of the time in one window of twenty",
+                value=0.55,
+                threshold=0.5,
+                silence=shapes.SignSilence(
+                    reason="a second worker comes in spring", until="2027-03-31", is_over=False
+                ),
+            )
+        ],
         missing=[shapes.SignMissing(sign="rising cost", needs="14 days of windows")],
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from outgrow.capacity.signs import (
     background,
@@ -33,9 +32,6 @@ from outgrow.capacity.signs import (
 )
 from outgrow.capacity.signs.sign import Finding, Look, Missing, Seen
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
 _MODULES = (
     *(latency_with_load, headroom, full_station, waiting, blocked_loop, contended_gil),
     *(repeated_statement, slow_statement, slowing_statement, calls_in_a_row, backlog),
@@ -45,6 +41,7 @@ _MODULES = (
 )
 SIGNS: dict[str, Look] = {module.NAME: module.look for module in _MODULES}
 """Each sign by its name, W1 to W24."""
+SIGN_NAMES = frozenset(SIGNS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,13 +57,8 @@ class Looked:
     missing: dict[str, str]
 
 
-def look_for_signs(seen: Seen, *, silenced: Collection[tuple[str, str]] = ()) -> Looked:
-    """Look for every sign.
-
-    Args:
-        seen: What there is to look at.
-        silenced: Pairs of sign and subject that are not wanted.
-    """
+def look_for_signs(seen: Seen) -> Looked:
+    """Look for every sign."""
     findings: list[Finding] = []
     missing: dict[str, str] = {}
     for name, look in SIGNS.items():
@@ -74,7 +66,7 @@ def look_for_signs(seen: Seen, *, silenced: Collection[tuple[str, str]] = ()) ->
         if isinstance(found, Missing):
             missing[name] = found.needs
         else:
-            findings += [one for one in found if (one.sign, one.subject) not in silenced]
+            findings += found
     findings.sort(
         key=lambda one: (-(one.gain_ratio or 1), one.severity == "warn", -(one.share_ratio or 0))
     )

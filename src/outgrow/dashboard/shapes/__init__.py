@@ -50,6 +50,7 @@ from outgrow.dashboard.shapes.foreseen import (
     SignMissing,
     Signs,
     SignSeen,
+    SignSilence,
 )
 from outgrow.dashboard.shapes.kept import (
     ExceptionGroup,
@@ -107,6 +108,7 @@ __all__ = [
     "Series",
     "SignMissing",
     "SignSeen",
+    "SignSilence",
     "Signs",
     "Span",
     "SpanEvent",

@@ -190,6 +190,14 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
     change: PlanChange = PlanChange()
 
 
+class SignSilence(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a sign is not wanted, and until which day; `is_over` where that day is past."""
+
+    reason: str
+    until: str
+    is_over: bool
+
+
 class SignSeen(msgspec.Struct, frozen=True, kw_only=True):
     """One warning sign at one place.
 
@@ -199,6 +207,7 @@ class SignSeen(msgspec.Struct, frozen=True, kw_only=True):
         text: The evidence in a sentence.
         gain: How many times the first limit its removal would allow; None where unknown.
         share_percent: Of the demand or time that it touches; None where that makes no sense.
+        silence: Why it is not wanted until a day, or was not until lately.
     """
 
     sign: str
@@ -209,6 +218,7 @@ class SignSeen(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     gain: float | None = None
     share_percent: float | None = None
+    silence: SignSilence | None = None
 
 
 class SignMissing(msgspec.Struct, frozen=True, kw_only=True):
@@ -223,7 +233,12 @@ class SignMissing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signs(msgspec.Struct, frozen=True, kw_only=True):
-    """The signs of a period, those with the largest gain first."""
+    """The signs of a period, those with the largest gain first.
+
+    Attributes:
+        silenced: Signs that are there as well, and not wanted.
+    """
 
     signs: list[SignSeen]
     missing: list[SignMissing]
+    silenced: list[SignSeen] = []

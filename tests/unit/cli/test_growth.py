@@ -1,0 +1,55 @@
+"""What the verbs of growth print, and how they end, over a made-up shop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("starlette")
+
+from tests.unit.cli.typing_verbs import Outgrow
+from tests.unit.cli.watching import shop_observed
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[str]:
+    with shop_observed(tmp_path / "state"):
+        yield str(tmp_path / "state")
+
+
+def test_a_forecast_lists_what_binds_and_ends_with_one(folder: str, outgrow: Outgrow) -> None:
+    ended = outgrow("forecast", "10", "--folder", folder)
+    assert ended.code == 1
+    assert "writer orders" in ended.out
+    assert "pool stock" not in ended.out
+    assert ended.err.splitlines()[-1] == "look for the causes: outgrow signs"
+
+
+def test_a_forecast_below_all_limits_ends_with_zero(folder: str, outgrow: Outgrow) -> None:
+    ended = outgrow("forecast", "2", "--folder", folder)
+    assert ended.code == 0
+    assert "nothing binds" in ended.out
+
+
+def test_silenced_signs_stand_apart_with_their_reason(folder: str, outgrow: Outgrow) -> None:
+    ended = outgrow("signs", "--folder", folder)
+    assert ended.code == 1
+    before, _, silenced = ended.out.partition("Silenced:")
+    assert "write lock" in before
+    assert "full station" not in before
+    assert "silenced until 2027-03-31: a second worker comes in spring" in silenced
+    assert ended.err.startswith("1 signs; 1 silenced; 1 could not be looked for (--missing)")
+    told = json.loads(outgrow("signs", "--folder", folder, "--json").out)
+    assert [one["sign"] for one in told["silenced"]] == ["full station"]
+
+
+def test_a_silence_that_is_not_understood_stops_run_before_it_starts(
+    outgrow: Outgrow, tmp_path: Path
+) -> None:
+    (tmp_path / "outgrow.toml").write_text('[[signs.silenced]]\nsign = "headroom"\n')
+    ended = outgrow("run", "main:app", "--port", "0")
+    assert ended.code == 2
+    assert "entry 1 of [[signs.silenced]] in outgrow.toml has no `reason`" in ended.err

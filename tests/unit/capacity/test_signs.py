@@ -287,3 +287,12 @@ def test_what_pays_most_to_remove_comes_first() -> None:
     looked = look_for_signs(seen)
     assert looked.findings[0].sign == "headroom"
     assert (looked.findings[0].gain_ratio or 0) > 1.5
+
+
+@pytest.mark.parametrize("name", ["blocked loop", "contended GIL or cores"])
+def test_a_worker_that_starts_is_no_sign(name: str) -> None:
+    starting = ProcessWindow(
+        group="web", loop_lags=buckets(0.3, 50), gil_wait_p50_seconds=0.02, run_queue_seconds=5.0
+    )
+    seen = Seen(windows=(replace(window(0, 10), processes=(starting,)),))
+    assert isinstance(SIGNS[name](seen), Missing)

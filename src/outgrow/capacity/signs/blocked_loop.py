@@ -21,6 +21,8 @@ def look(seen: Seen) -> list[Finding] | Missing:
             lags.setdefault(one.group, []).append(one.loop_lags)
     if not lags:
         return Missing("looks at how late loops turn")
+    if not seen.enough():
+        return Missing("200 calls, or five minutes")
     longest: dict[str, float] = {}
     for one in (one for window in seen.windows for one in window.operations):
         if one.metered:

@@ -17,6 +17,8 @@ QUEUE_WARN, QUEUE_SEVERE = 0.05, 0.20
 
 def look(seen: Seen) -> list[Finding] | Missing:
     """Each group whose threads wait."""
+    if not seen.enough():
+        return Missing("200 calls, or five minutes")
     probes: dict[str, list[float]] = {}
     queued: dict[str, float] = {}
     seconds: dict[str, float] = {}

@@ -104,7 +104,7 @@ export interface GrowthPlan {
   steps: PlanStep[];
   stuck: string;
   by_hand: string;
-  change: PlanChange;
+  change: PlannedChange;
 }
 
 export interface Heatmap {
@@ -252,21 +252,27 @@ export interface Placement {
   restarts: number;
 }
 
-export interface PlanChange {
-  moves: string[];
-  sizes: string[];
-  groups: Record<string, string[]>;
-}
-
 export interface PlanStep {
   limit: string;
   kind: string;
   pattern: PatternAhead;
-  is_applied: boolean;
+  by: "apply" | "hand" | "itself";
   limit_per_second: Between;
   knee_before: Between;
   knee_after: Between;
   first_after: string;
+}
+
+export interface PlannedChange {
+  moves: string[];
+  sizes: string[];
+  groups: PlannedGroup[];
+}
+
+export interface PlannedGroup {
+  name: string;
+  runs: string[];
+  replicas: string;
 }
 
 export interface Problem {

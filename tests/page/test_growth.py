@@ -23,6 +23,7 @@ def test_another_multiple_is_asked_for_and_stays_in_the_address(watched: Watched
     page.keyboard.press("Enter")
     page.wait_for_url("**/growth?times=3")
     page.wait_for_selector("section[aria-label='A plan for 3 times']")
+    page.locator(".state.bad", has_text="binds").nth(1).wait_for(state="detached")
     assert page.locator(".state.bad", has_text="binds").count() == 1
     assert page.locator(".twin code").inner_text() == "outgrow forecast 3"
 
@@ -34,7 +35,7 @@ def test_the_slider_is_moved_by_keyboard_and_says_the_multiple(watched: Watched)
     page.keyboard.press("Home")
     page.wait_for_url("**/growth?times=1")
     assert slider.get_attribute("aria-valuetext") == "1 times"
-    assert page.locator(".state.bad", has_text="binds").count() == 0
+    page.wait_for_selector(".state.bad:has-text('binds')", state="detached")
 
 
 def test_the_curve_tells_how_sure_it_is_at_the_cursor_and_in_its_table(watched: Watched) -> None:

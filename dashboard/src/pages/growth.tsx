@@ -7,6 +7,7 @@ import { ms, percent, plain, rate } from "../format";
 import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
+import { Command } from "../parts/twin";
 import { ask, place, TIMES } from "../place";
 import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen } from "../shapes";
 
@@ -178,11 +179,12 @@ function Plan(props: { plan: GrowthPlan }) {
         {plan.steps.map((step) => (
           <li key={step.pattern.title}>
             <Words text={step.pattern.title} />
-            <span class="under">{step.is_applied ? "carried out by outgrow apply" : <Words text={`by hand: ${step.pattern.how}`} />}</span>
+            <span class="under"><Words text={`${{ apply: "outgrow apply does it", hand: "by hand", itself: "by itself" }[step.by]}: ${step.pattern.how}`} /></span>
             <span class="under">bears {rate(step.knee_after.best)} requests/s then ({rate(step.knee_after.low)} to {rate(step.knee_after.high)}), where {step.first_after} binds</span>
           </li>
         ))}
       </ol>
+      {plan.steps.length ? <Command text={`outgrow plan ${plan.times} --out plan.json`} /> : null}
     </Panel>
   );
 }

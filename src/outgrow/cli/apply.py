@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from outgrow.cli.show import out, out_json
-from outgrow.placement import ControlClient, Wish
+from outgrow.cli.show import out, out_json, talk
+from outgrow.errors import RefusedError, SettingValueError
+from outgrow.placement import ControlClient, Wish, read_plan
 
 
 def apply(
+    plan: Annotated[
+        Path | None,
+        typer.Argument(metavar="[PLAN]", help="A file that `outgrow plan` wrote."),
+    ] = None,
     folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
     workers: Annotated[
         str | None,
@@ -50,7 +56,16 @@ def apply(
     It says each step, and when it is done. New workers start beside the old ones; when all are
     ready the traffic moves, and the old ones finish what they have begun. If a new one can't start,
     all stays as it was. What was applied outlives the supervisor, until outgrow.toml is changed.
+
+    Of a plan it carries out what is a change of placement, all at once, if the placement is still
+    the one that the plan was made for; what is left to you is said at the end.
     """
+    client = ControlClient(folder)
+    if plan is not None:
+        if workers or move or merge or undo or reload or reload_all:
+            raise SettingValueError("a plan goes alone", hint="Leave out all but `--dry-run`")
+        _carry_out(client, plan, dry_run=dry_run, json=json)
+        return
     wish = Wish(
         workers=workers,
         moves=move or [],
@@ -60,8 +75,31 @@ def apply(
         reload_all=reload_all,
         is_only_shown=dry_run,
     )
-    for line in ControlClient(folder).apply(wish):
+    _ask(client, wish, json=json)
+
+
+def _ask(client: ControlClient, wish: Wish, *, json: bool) -> None:
+    for line in client.apply(wish):
         if json:
             out_json({"step": line})
         else:
             out(line)
+
+
+def _carry_out(client: ControlClient, path: Path, *, dry_run: bool, json: bool) -> None:
+    plan = read_plan(path)
+    if plan.change.is_empty:
+        left = "; ".join(plan.left_to_people)
+        raise RefusedError(
+            f"nothing in {path} is a change of placement",
+            hint=f"By hand: {left}" if left else "There is nothing to do",
+        )
+    plan.change.check(client.status()["groups"])
+    _ask(client, plan.change.wish(is_only_shown=dry_run), json=json)
+    for line in plan.left_to_people:
+        if json:
+            out_json({"by_hand": line})
+        else:
+            out(f"by hand: {line}")
+    if not dry_run:
+        talk(f"foresee anew after some minutes of traffic: outgrow forecast {plan.times:g}")

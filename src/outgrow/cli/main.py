@@ -16,6 +16,7 @@ from outgrow.cli.logs import logs
 from outgrow.cli.map import map_
 from outgrow.cli.new import new
 from outgrow.cli.observe import observe
+from outgrow.cli.plan import plan
 from outgrow.cli.run import dev, run
 from outgrow.cli.show import fail
 from outgrow.cli.signs import signs
@@ -64,6 +65,7 @@ app.command(rich_help_panel="Run")(jobs)
 app.command(rich_help_panel="Run")(observe)
 app.command(rich_help_panel="Grow")(signs)
 app.command(rich_help_panel="Grow")(forecast)
+app.command(rich_help_panel="Grow")(plan)
 app.command(rich_help_panel="Grow")(apply)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +23,13 @@ class Advice:
         how: In words; code between backticks.
         moves: For `outgrow apply`: `SERVICE=GROUP`.
         sizes: Likewise: `GROUP=N`, or `GROUP=MIN:MAX`.
+        by: Who does it: `outgrow apply`, people, or the supervisor unasked.
     """
 
     how: str
+    by: Literal["apply", "hand", "itself"] = "hand"
     moves: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
-
-    @property
-    def is_applied(self) -> bool:
-        """Whether `outgrow apply` carries it out."""
-        return bool(self.moves or self.sizes)
 
 
 @dataclass
@@ -74,9 +71,9 @@ class Adviser:
         size = f"{name}={count}"
         if group is not None and group.replicas_min < group.replicas_max:
             if count <= group.replicas_max:
-                return Advice(f"nothing: `{name}` grows up to {group.replicas_max} by itself")
+                return Advice(f"`{name}` grows up to {group.replicas_max} workers", "itself")
             size = f"{name}={group.replicas_min}:{count}"
-        return Advice(f"`outgrow apply --workers {size}`", sizes=(size,))
+        return Advice(f"`outgrow apply --workers {size}`", "apply", sizes=(size,))
 
     def _split(self, pattern: SplitOut) -> Advice:
         service = self._service(pattern.name)
@@ -86,7 +83,7 @@ class Adviser:
         name = service if service not in taken else f"{service[: _SAFE - 8]}-workers"
         self._new[pattern.name] = name
         move = f"{service}={name}"
-        return Advice(f"`outgrow apply --move {move}`", moves=(move,))
+        return Advice(f"`outgrow apply --move {move}`", "apply", moves=(move,))
 
     def _service(self, shown: str) -> str | None:
         """The service of a class, by its name in the placement."""

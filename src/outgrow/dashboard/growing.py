@@ -122,18 +122,20 @@ def planned(
         steps=[_step(told, *pair) for pair in zip(plan.steps, advices, strict=True)],
         stuck=plan.stuck,
         by_hand=by_hand,
-        change=shapes.PlanChange(
+        change=shapes.PlannedChange(
             moves=[move for one in advices for move in one.moves],
             sizes=[size for one in advices for size in one.sizes],
-            groups={one.name: [*one.runs, _size(one)] for one in groups},
+            groups=[
+                shapes.PlannedGroup(
+                    name=one.name,
+                    runs=one.runs,
+                    replicas=f"{one.replicas_min}:{one.replicas_max}",
+                )
+                for one in groups
+            ],
         ),
     )
     return msgspec.structs.replace(found, sentence=_sentence(found))
-
-
-def _size(group: shapes.Group) -> str:
-    """How many workers, as a plan remembers it."""
-    return f"{group.replicas_min}:{group.replicas_max}"
 
 
 def _step(told: Forecast, step: GrowthStep, advice: Advice) -> shapes.PlanStep:
@@ -141,7 +143,7 @@ def _step(told: Forecast, step: GrowthStep, advice: Advice) -> shapes.PlanStep:
         limit=step.moved.station,
         kind=step.moved.kind,
         pattern=_pattern(told, step.moved, advice),
-        is_applied=advice.is_applied,
+        by=advice.by,
         limit_per_second=between(step.moved.before),
         knee_before=between(step.knee_before),
         knee_after=between(step.knee_after),

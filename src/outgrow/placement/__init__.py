@@ -9,6 +9,13 @@ from outgrow.placement.control import log_entry
 from outgrow.placement.folder import LOG_NAME, short_path
 from outgrow.placement.logbook import last_lines
 from outgrow.placement.machine import Machine, this_machine
+from outgrow.placement.plan_file import (
+    PlanFile,
+    PlannedChange,
+    PlannedGroup,
+    read_plan,
+    write_plan,
+)
 from outgrow.placement.seat import (
     API_NAME,
     AUDIT,
@@ -45,6 +52,9 @@ __all__ = [
     "Leave",
     "Machine",
     "Observe",
+    "PlanFile",
+    "PlannedChange",
+    "PlannedGroup",
     "Remark",
     "Resolved",
     "Seat",
@@ -58,9 +68,11 @@ __all__ = [
     "log_entry",
     "missing_packages",
     "name_of",
+    "read_plan",
     "resolve",
     "short_path",
     "this_machine",
+    "write_plan",
 ]
 
 

@@ -53,3 +53,51 @@ def test_a_silence_that_is_not_understood_stops_run_before_it_starts(
     ended = outgrow("run", "main:app", "--port", "0")
     assert ended.code == 2
     assert "entry 1 of [[signs.silenced]] in outgrow.toml has no `reason`" in ended.err
+
+
+def test_a_plan_tells_its_steps_and_what_is_in_the_way(folder: str, outgrow: Outgrow) -> None:
+    ended = outgrow("plan", "10", "--folder", folder)
+    assert ended.code == 1
+    assert "1. run `web` 3 times instead of 1" in ended.out
+    assert "   apply: `outgrow apply --workers web=3`" in ended.out
+    assert ended.out.splitlines()[-1] == "In the way: `writer orders`: hold it for less"
+    assert ended.err.splitlines()[-1] == (
+        "to carry it out: outgrow plan 10 --out plan.json; outgrow apply plan.json"
+    )
+
+
+def test_a_plan_in_a_file_is_what_apply_reads(
+    folder: str, outgrow: Outgrow, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    ended = outgrow("plan", "10", "--folder", folder, "--out", str(path), "--json")
+    assert json.loads(ended.out)["change"]["sizes"] == ["web=3"]
+    applied = outgrow("apply", str(path), "--folder", folder)
+    assert applied.code == 1
+    assert "no supervisor answers in" in applied.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["--workers", "2"], 2, "a plan goes alone", id="and more workers"),
+        pytest.param([], 2, "cannot read the plan", id="no such file"),
+    ],
+)
+def test_a_plan_that_cannot_be_applied_says_why(
+    outgrow: Outgrow, tmp_path: Path, words: list[str], code: int, said: str
+) -> None:
+    ended = outgrow("apply", str(tmp_path / "plan.json"), *words)
+    assert (ended.code, said in ended.err) == (code, True)
+
+
+def test_a_plan_without_a_change_of_placement_is_not_applied(
+    outgrow: Outgrow, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    step = {"by": "hand", "pattern": {"title": "give `pool a` 9 slots", "how": "write it"}}
+    told = {"format": "outgrow plan 1", "times": 3, "change": {}, "steps": [step]}
+    path.write_text(json.dumps(told))
+    ended = outgrow("apply", str(path))
+    assert ended.code == 1
+    assert "By hand: give `pool a` 9 slots: write it" in ended.err

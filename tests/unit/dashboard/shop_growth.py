@@ -56,7 +56,7 @@ def plan(asked: Asked) -> shapes.GrowthPlan:
         limit="loop web",
         kind="loop",
         pattern=moved_by(134.0, times),
-        is_applied=True,
+        by="apply",
         limit_per_second=between(522.0),
         knee_before=between(322.0),
         knee_after=between(700.0),
@@ -71,7 +71,10 @@ def plan(asked: Asked) -> shapes.GrowthPlan:
         steps=[step],
         stuck="writer orders",
         by_hand="hold it for less",
-        change=shapes.PlanChange(sizes=["web=3"], groups={"web": ["stock", "web", "1:1"]}),
+        change=shapes.PlannedChange(
+            sizes=["web=3"],
+            groups=[shapes.PlannedGroup(name="web", runs=["stock", "web"], replicas="1:1")],
+        ),
     )
 
 

@@ -117,12 +117,13 @@ def test_a_limit_below_what_is_asked_for_is_told_with_what_moves_it(foresight: F
 
 def test_a_plan_says_what_apply_carries_out_and_what_is_done_by_hand(foresight: Foresight) -> None:
     plan = foresight.planned(0, END_NS, 12, only_placement=False)
-    assert [(step.limit, step.is_applied) for step in plan.steps] == [("bulkhead Stock", False)]
+    assert [(step.limit, step.by) for step in plan.steps] == [("bulkhead Stock", "hand")]
     assert plan.change.sizes == []
     bound = foresight.planned(0, END_NS, 12, only_placement=True)
-    assert [step.is_applied for step in bound.steps] == [True]
+    assert [step.by for step in bound.steps] == ["apply"]
     assert bound.change.sizes == ["web=2"]
-    assert bound.change.groups == {"web": ["stock", "web", "1:1"]}
+    (placed,) = bound.change.groups
+    assert (placed.name, placed.runs, placed.replicas) == ("web", ["stock", "web"], "1:1")
     assert bound.sentence.startswith("1 step to 12 times the traffic of now, ")
 
 
@@ -169,7 +170,7 @@ MORE = Replicate(process="web", replicas=3, before=1)
         pytest.param(
             [group("web", "web", most=4)],
             MORE,
-            "nothing: `web` grows up to 4 by itself",
+            "`web` grows up to 4 workers",
             [],
             id="a bound that is high enough",
         ),
@@ -248,7 +249,7 @@ def test_how_a_pattern_is_carried_out_is_said_in_words(
     advice = Adviser(groups).of(pattern)
     assert advice.how == how
     assert [*advice.moves, *advice.sizes] == applied
-    assert advice.is_applied is bool(applied)
+    assert (advice.by == "apply") is bool(applied)
 
 
 def test_a_group_that_a_plan_makes_can_be_resized_by_it() -> None:

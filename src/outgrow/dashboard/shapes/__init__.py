@@ -43,7 +43,6 @@ from outgrow.dashboard.shapes.foreseen import (
     GrowthPlan,
     LimitAhead,
     PatternAhead,
-    PlanChange,
     PlanStep,
     Responding,
     ResponsePoint,
@@ -68,6 +67,7 @@ from outgrow.dashboard.shapes.shape import (
     Marks,
     Problem,
 )
+from outgrow.placement import PlannedChange, PlannedGroup
 
 __all__ = [
     "Audit",
@@ -100,8 +100,9 @@ __all__ = [
     "Outcome",
     "PatternAhead",
     "Placement",
-    "PlanChange",
     "PlanStep",
+    "PlannedChange",
+    "PlannedGroup",
     "Problem",
     "Responding",
     "ResponsePoint",

@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from outgrow.dashboard.shapes.shape import Problem
+from outgrow.placement import PlannedChange
 
 
 class Between(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +132,7 @@ class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         limit: That it moves.
         pattern: The change; with where its limit goes.
-        is_applied: `outgrow apply` carries it out.
+        by: Who carries it out: `outgrow apply`, people by hand, or what runs by itself.
         limit_per_second: At which the limit binds before it.
         knee_before: What the system bears before it.
         knee_after: What it bears after it, and all steps before.
@@ -141,25 +142,11 @@ class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
     limit: str
     kind: str
     pattern: PatternAhead
-    is_applied: bool
+    by: Literal["apply", "hand", "itself"]
     limit_per_second: Between
     knee_before: Between
     knee_after: Between
     first_after: str
-
-
-class PlanChange(msgspec.Struct, frozen=True, kw_only=True):
-    """What `outgrow apply` carries out of a plan.
-
-    Attributes:
-        moves: `SERVICE=GROUP` each.
-        sizes: `GROUP=N` or `GROUP=MIN:MAX` each.
-        groups: The placement that it was made for: what each group runs, and its workers.
-    """
-
-    moves: list[str] = []
-    sizes: list[str] = []
-    groups: dict[str, list[str]] = {}
 
 
 class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -187,7 +174,7 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[PlanStep] = []
     stuck: str = ""
     by_hand: str = ""
-    change: PlanChange = PlanChange()
+    change: PlannedChange = PlannedChange()
 
 
 class SignSilence(msgspec.Struct, frozen=True, kw_only=True):

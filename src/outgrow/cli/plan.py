@@ -1,0 +1,92 @@
+"""`outgrow plan`: what carries the app to so many times its traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import typer
+
+from outgrow.cli.show import EXIT_FAILED, out, out_json, talk
+from outgrow.placement import ApiClient, write_plan
+
+ANSWER_SECONDS = 120.0
+_BY = {"apply": "apply", "hand": "by hand", "itself": "by itself"}
+
+
+def plan(
+    times: Annotated[float, typer.Argument(min=0.1, help="At so many times the traffic of now.")],
+    folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="Measured since then, such as -30m or -2h.")
+    ] = "-1h",
+    only_placement: Annotated[
+        bool,
+        typer.Option("--only-placement", help="Only steps that `outgrow apply` carries out."),
+    ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write it, for `outgrow apply FILE`."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Find the steps that carry the app to so many times the traffic of now.
+
+    Each moves what binds first by the pattern that is worth the most for its effort: more workers,
+    a service in workers of its own, more slots. What `outgrow apply` cannot carry out is told as a
+    step by hand. It changes nothing. Exit code 1 says that the steps do not get there, or that
+    there is no forecast.
+    """
+    query = urlencode({"times": times, "from": since, "only_placement": int(only_placement)})
+    told = ApiClient(folder, seconds=ANSWER_SECONDS).get(f"plan?{query}")
+    if file is not None and not told["refusal"]:
+        write_plan(file, told)
+    if json:
+        out_json(told)
+    else:
+        _print(told, file)
+    if told["refusal"] or told["stuck"]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _print(told: dict[str, Any], file: Path | None) -> None:
+    out(told["sentence"])
+    if told["refusal"]:
+        talk(f"hint: {told['refusal']['hint']}")
+        return
+    for number, step in enumerate(told["steps"], 1):
+        _print_step(number, step)
+    if told["stuck"]:
+        what = told["by_hand"]
+        out()
+        out(f"In the way: `{told['stuck']}`" + (f": {what}" if what else ""))
+    talk(f"{told['sure_percent']:.0f} of 100 draws bear it then")
+    talk(_next(told, file))
+
+
+def _print_step(number: int, step: dict[str, Any]) -> None:
+    pattern, before, after = step["pattern"], step["limit_per_second"], step["knee_after"]
+    out()
+    out(f"{number}. {pattern['title']}")
+    out(f"   {_BY[step['by']]}: {pattern['how']}")
+    out(
+        f"   `{step['limit']}` binds at {_shown(pattern['calls_per_second'])} requests/s"
+        f" instead of {_shown(before)}"
+    )
+    out(f"   all of it then bears {_shown(after)}, where `{step['first_after']}` binds")
+    for need in pattern["needs"]:
+        out(f"   needs: {need}")
+
+
+def _next(told: dict[str, Any], file: Path | None) -> str:
+    change, times = told["change"], f"{told['times']:g}"
+    if not (change["moves"] or change["sizes"]):
+        return f"after each step, and some minutes of traffic: outgrow forecast {times}"
+    if file is None:
+        return f"to carry it out: outgrow plan {times} --out plan.json; outgrow apply plan.json"
+    return f"to carry it out: outgrow apply {file}"
+
+
+def _shown(one: dict[str, float]) -> str:
+    return f"{one['best']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"

@@ -40,6 +40,15 @@ from outgrow.capacity.patterns import (
 from outgrow.capacity.refusal import Reason, Refusal
 from outgrow.capacity.signs import SIGN_NAMES, Finding, Seen, look_for_signs
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
+from outgrow.capacity.verify import (
+    Course,
+    Driver,
+    Score,
+    Step,
+    first_of,
+    loads_of,
+    score,
+)
 
 __all__ = [
     "BY_HAND",
@@ -48,6 +57,8 @@ __all__ = [
     "ArrivalWindow",
     "BiggerMachine",
     "BiggerPool",
+    "Course",
+    "Driver",
     "Due",
     "Evidence",
     "Finding",
@@ -72,21 +83,26 @@ __all__ = [
     "Refusal",
     "Replicate",
     "Response",
+    "Score",
     "Seen",
     "SplitOut",
     "StatementWindow",
     "StationWindow",
+    "Step",
     "Window",
     "calibrate",
     "due_of",
+    "first_of",
     "forecast",
     "grow",
     "keep",
     "kept",
+    "loads_of",
     "look_for_signs",
     "move_of",
     "observed",
     "response",
     "response_curve",
+    "score",
     "slowdown_curve",
 ]

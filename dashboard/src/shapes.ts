@@ -76,6 +76,7 @@ export interface Foreseen {
   first: string[];
   ladder: LimitAhead[];
   unmeasured_percent: number | null;
+  record: Verified[];
 }
 
 export interface Gap {
@@ -129,12 +130,23 @@ export interface LimitAhead {
   by_hand: string;
 }
 
+export interface LimitLoad {
+  station: string;
+  kind: string;
+  load_percent: number;
+}
+
 export interface Link {
   caller: string;
   callee: string;
   requests_per_second: number;
   error_percent: number | null;
   p95_ms: number | null;
+}
+
+export interface Loads {
+  windows: number;
+  loads: LimitLoad[];
 }
 
 export interface LogLine {
@@ -425,6 +437,29 @@ export interface TraceRow {
 export interface Traces {
   traces: TraceRow[];
   before_ms: number | null;
+}
+
+export interface Verified {
+  from_ms: number;
+  to_ms: number;
+  foretold: Between;
+  measured: Between;
+  is_reached: boolean;
+  error_percent: number;
+  first_foretold: string[];
+  first_measured: string;
+  is_held: boolean | null;
+  route: string;
+  steps: VerifiedStep[];
+  others_cores: number;
+}
+
+export interface VerifiedStep {
+  sent_per_second: number;
+  good_per_second: number;
+  bad_percent: number;
+  p99_ms: number;
+  foretold_p99_ms: Between | null;
 }
 
 export interface Worker {

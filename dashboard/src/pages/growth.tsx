@@ -3,13 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useAsked } from "../api";
-import { ms, percent, plain, rate } from "../format";
+import { moment, ms, percent, plain, rate } from "../format";
 import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
 import { ask, place, TIMES } from "../place";
-import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen } from "../shapes";
+import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Verified } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
 const HOUR = { from: "-1h", to: "now" };
@@ -36,6 +36,7 @@ export function GrowthPage() {
           </>
         )}
       </Shown>
+      <Record record={asked.value.value?.record ?? []} />
       {asked.value.value?.refusal ? null : <Shown asked={plan.value}>{(found) => <Plan plan={found} />}</Shown>}
       <Shown asked={signs.value}>{(found) => <Warnings signs={found} />}</Shown>
     </>
@@ -185,6 +186,23 @@ function Plan(props: { plan: GrowthPlan }) {
         ))}
       </ol>
       {plan.steps.length ? <Command text={`outgrow plan ${plan.times} --out plan.json`} /> : null}
+    </Panel>
+  );
+}
+
+const TESTS: Column<Verified>[] = [
+  { name: "Load test", cell: (one) => moment(one.to_ms) },
+  { name: "Foretold", n: true, cell: (one) => <Sure one={one.foretold} /> },
+  { name: "Measured", n: true, cell: (one) => <Sure one={one.measured} /> },
+  { name: "First limit", wide: true, cell: (one) => <>{one.first_measured || "–"}<span class="under">foretold: {one.first_foretold.join(" or ")}</span></> },
+  { name: "Forecast", cell: (one) => <span class={`state ${one.is_held ? "" : one.is_held === null ? "idle" : "bad"}`}>{one.is_held ? "held" : one.is_held === null ? "not known" : "did not hold"}</span> },
+];
+
+function Record(props: { record: Verified[] }) {
+  if (!props.record.length) return null;
+  return (
+    <Panel title="How forecasts have held" note="load tests by outgrow verify, in requests/s" flush>
+      <Table caption="Load tests" columns={TESTS} rows={props.record} id={(one) => String(one.to_ms)} />
     </Panel>
   );
 }

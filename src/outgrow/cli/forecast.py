@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import typer
 
 from outgrow.cli.show import EXIT_FAILED, out, out_json, table, talk
+from outgrow.cli.verdict import interval, last_verified
 from outgrow.placement import ApiClient
 
 ANSWER_SECONDS = 60.0
@@ -57,13 +58,17 @@ def _print(told: dict[str, Any]) -> None:
     out()
     knee = told["knee_by_objective_per_second"]
     if knee:
-        out(f"Objective: {told['objective']}, kept up to {_shown(knee)} requests/s")
-    out(f"The mean time doubles at {_shown(told['knee_by_doubling_per_second'])} requests/s")
+        out(f"Objective: {told['objective']}, kept up to {interval(knee)} requests/s")
+    out(f"The mean time doubles at {interval(told['knee_by_doubling_per_second'])} requests/s")
     talk(
         f"from {told['windows']} windows of 10 s at {told['now_per_second']:.1f} requests/s; "
         f"{told['unmeasured_percent']:.0f} % of the time of calls passes where nothing is measured"
     )
-    talk("look for the causes: outgrow signs")
+    if told["record"]:
+        out(last_verified(told["record"][0]))
+    else:
+        talk("never verified: outgrow verify")
+    talk("look for the causes: outgrow signs; for a way past them: outgrow plan 10")
 
 
 def _row(rung: dict[str, Any]) -> dict[str, str]:
@@ -77,7 +82,3 @@ def _row(rung: dict[str, Any]) -> dict[str, str]:
         "times now": f"{headroom['best']:.1f}",
         "first": f"{rung['first_percent']:.0f} %",
     }
-
-
-def _shown(one: dict[str, float]) -> str:
-    return f"{one['best']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"

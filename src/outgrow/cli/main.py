@@ -21,6 +21,7 @@ from outgrow.cli.run import dev, run
 from outgrow.cli.show import fail
 from outgrow.cli.signs import signs
 from outgrow.cli.status import status
+from outgrow.cli.verify import verify
 from outgrow.errors import OutgrowError
 
 app = typer.Typer(
@@ -67,6 +68,7 @@ app.command(rich_help_panel="Grow")(signs)
 app.command(rich_help_panel="Grow")(forecast)
 app.command(rich_help_panel="Grow")(plan)
 app.command(rich_help_panel="Grow")(apply)
+app.command(rich_help_panel="Grow")(verify)
 
 
 def main() -> None:

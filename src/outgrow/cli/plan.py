@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import typer
 
 from outgrow.cli.show import EXIT_FAILED, out, out_json, talk
+from outgrow.cli.verdict import interval
 from outgrow.placement import ApiClient, write_plan
 
 ANSWER_SECONDS = 120.0
@@ -71,10 +72,10 @@ def _print_step(number: int, step: dict[str, Any]) -> None:
     out(f"{number}. {pattern['title']}")
     out(f"   {_BY[step['by']]}: {pattern['how']}")
     out(
-        f"   `{step['limit']}` binds at {_shown(pattern['calls_per_second'])} requests/s"
-        f" instead of {_shown(before)}"
+        f"   `{step['limit']}` binds at {interval(pattern['calls_per_second'])} requests/s"
+        f" instead of {interval(before)}"
     )
-    out(f"   all of it then bears {_shown(after)}, where `{step['first_after']}` binds")
+    out(f"   all of it then bears {interval(after)}, where `{step['first_after']}` binds")
     for need in pattern["needs"]:
         out(f"   needs: {need}")
 
@@ -86,7 +87,3 @@ def _next(told: dict[str, Any], file: Path | None) -> str:
     if file is None:
         return f"to carry it out: outgrow plan {times} --out plan.json; outgrow apply plan.json"
     return f"to carry it out: outgrow apply {file}"
-
-
-def _shown(one: dict[str, float]) -> str:
-    return f"{one['best']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from outgrow.dashboard.objectives import Promise, promises_in
     from outgrow.dashboard.observer import Observer
     from outgrow.dashboard.posts import stand_alone
+    from outgrow.dashboard.record import keep_verified
+    from outgrow.dashboard.shapes import Verified
     from outgrow.dashboard.silencing import Silence, silences_in
 
 _HOMES = {
@@ -17,10 +19,12 @@ _HOMES = {
     "Observer": "observer",
     "Promise": "objectives",
     "Silence": "silencing",
+    "Verified": "shapes",
     "access_from": "access",
     "alert_rules": "grafana",
     "check_address": "access",
     "grafana_dashboard": "grafana",
+    "keep_verified": "record",
     "page_app": "app",
     "promises_in": "objectives",
     "silences_in": "silencing",
@@ -32,10 +36,12 @@ __all__ = [
     "Observer",
     "Promise",
     "Silence",
+    "Verified",
     "access_from",
     "alert_rules",
     "check_address",
     "grafana_dashboard",
+    "keep_verified",
     "page_app",
     "promises_in",
     "silences_in",

@@ -161,6 +161,10 @@ class Answers:
             only_placement=bool(asked.whole("only_placement")),
         )
 
+    def loads(self, asked: Asked) -> shapes.Loads:
+        """How full each limit was in a period."""
+        return self._known.loads(asked.from_ns, asked.to_ns)
+
     def signs(self, asked: Asked) -> shapes.Signs:
         """Warning signs."""
         return self._known.signs(asked.from_ns, asked.to_ns, asked.whole("limit"))

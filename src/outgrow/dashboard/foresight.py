@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
+import msgspec
+
 from outgrow.dashboard import shapes
 from outgrow.dashboard.growing import between, limit_ahead, operations_of, planned, responding
 from outgrow.dashboard.silencing import sorted_out
@@ -31,6 +33,8 @@ SENTENCE_SECONDS = 60.0
 HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
 TIMES = 10.0
+RECORD_SHOWN = 10
+WINDOW_NS = 10 * 10**9
 _NEEDED = ("numpy", "scipy")
 
 _log = logging.getLogger(__name__)
@@ -72,6 +76,7 @@ class Foresight:
         groups: Says who runs where now.
         silences: Signs that are not wanted.
         clock: Says what day it is; seconds since 1970.
+        record: Load tests, whose traffic is no evidence; the latest first.
     """
 
     def __init__(
@@ -81,12 +86,14 @@ class Foresight:
         groups: Callable[[], Sequence[shapes.Group]] = list[shapes.Group],
         silences: Sequence[Silence] = (),
         clock: Callable[[], float] = time.time,
+        record: Callable[[], Sequence[shapes.Verified]] = list[shapes.Verified],
     ) -> None:
         self._source = source
         self._promises = promises
         self._groups = groups
         self._silences = silences
         self._clock = clock
+        self._record = record
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
@@ -113,8 +120,9 @@ class Foresight:
             if known is not None and time.monotonic() - known[0] < KEPT_SECONDS:
                 return known[1]
             groups = self._groups()
+            windows = self._source.windows(from_ns, to_ns)
             evidence = observed(
-                self._source.windows(from_ns, to_ns),
+                without_tests(windows, self._record()),
                 self._source.workers(from_ns, to_ns),
                 {group.name: group.runs for group in groups},
             )
@@ -163,7 +171,25 @@ class Foresight:
         told, refusal = self._carried(from_ns, to_ns)
         if told is None:
             return shapes.Foreseen(sentence=_refused(refusal), refusal=refusal, times=times)
-        return _foreseen(told, times)
+        return msgspec.structs.replace(
+            _foreseen(told, times), record=list(self._record()[:RECORD_SHOWN])
+        )
+
+    def loads(self, from_ns: int, to_ns: int) -> shapes.Loads:
+        """How full each limit was in a period."""
+        if self.lacks:
+            return shapes.Loads(windows=0, loads=[])
+        from outgrow.capacity import loads_of, observed
+
+        windows = self._source.windows(from_ns, to_ns)
+        workers = self._source.workers(from_ns, to_ns)
+        runs = {group.name: group.runs for group in self._groups()}
+        found = [
+            shapes.LimitLoad(station=name, kind=kind, load_percent=100 * load)
+            for name, (kind, load) in loads_of(observed(windows, workers, runs)).items()
+        ]
+        found.sort(key=lambda one: -one.load_percent)
+        return shapes.Loads(windows=len(windows), loads=found)
 
     def responding(self, from_ns: int, to_ns: int, operation: str) -> shapes.Responding:
         """How long calls of a route would take as traffic grows.
@@ -250,6 +276,18 @@ class Foresight:
             ],
             silenced=silenced[:limit],
         )
+
+
+def without_tests(
+    windows: Sequence[WindowSum], record: Sequence[shapes.Verified]
+) -> list[WindowSum]:
+    """Windows that no load test has touched: what it sent was not the traffic of users."""
+    spans = [(one.from_ms * 1e6 - WINDOW_NS, one.to_ms * 1e6) for one in record]
+    return [
+        window
+        for window in windows
+        if not any(begins <= window.at_ns <= ends for begins, ends in spans)
+    ]
 
 
 def _refused(problem: shapes.Problem) -> str:

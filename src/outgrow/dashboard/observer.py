@@ -22,6 +22,7 @@ from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.marking import Marking
 from outgrow.dashboard.objectives import promises_in
 from outgrow.dashboard.placing import Supervision
+from outgrow.dashboard.record import verified_in
 from outgrow.dashboard.silencing import silences_in
 from outgrow.errors import AlreadyRunningError, FolderError, SettingValueError
 from outgrow.host import WebServer
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from starlette.applications import Starlette
 
     from outgrow.dashboard.marking import Release
-    from outgrow.dashboard.shapes import Group
+    from outgrow.dashboard.shapes import Group, Verified
     from outgrow.placement import Seat
 
 LOCK_NAME = "observer.lock"
@@ -95,7 +96,9 @@ class Observer:
             on_kept=self._feeds.kept,
         )
         archive.start()
-        self._foresight = Foresight(archive, self._promises, self._groups, self._silences)
+        self._foresight = Foresight(
+            archive, self._promises, self._groups, self._silences, record=self._verified
+        )
         self._feeds.open(archive)
         intake = Marking(archive, time.time_ns, _known(archive))
         self.reports = ReportServer(intake, token=seat.reports_token)
@@ -143,6 +146,10 @@ class Observer:
         if not self._seat.supervisor:
             return []
         return Supervision(Path(self._seat.supervisor)).placement(may_change=False).groups
+
+    def _verified(self) -> list[Verified]:
+        """Load tests of the app; none where it has no folder."""
+        return verified_in(Path(self._seat.api).parent) if self._seat.api else []
 
     def remark(self, at_ns: int, kind: str, text: str) -> None:
         """Mark a moment."""

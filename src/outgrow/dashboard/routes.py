@@ -135,6 +135,10 @@ class Answering(Protocol):
         """What carries the app to more traffic."""
         ...
 
+    def loads(self, asked: Asked, /) -> shapes.Loads:
+        """How full each limit was."""
+        ...
+
     def signs(self, asked: Asked, /) -> shapes.Signs:
         """Warning signs."""
         ...
@@ -322,6 +326,13 @@ def _foreseen(known: Answering) -> list[Route]:
             text="What carries the app to a multiple of the traffic of now",
             call=known.plan,
             parameters=(*HISTORY, _TIMES, _ONLY_PLACEMENT),
+        ),
+        Route(
+            path="loads",
+            answer=shapes.Loads,
+            text="How full each limit of the forecast was, the fullest first",
+            call=known.loads,
+            parameters=PERIOD,
         ),
         Route(
             path="signs",

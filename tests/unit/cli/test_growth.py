@@ -25,7 +25,10 @@ def test_a_forecast_lists_what_binds_and_ends_with_one(folder: str, outgrow: Out
     assert ended.code == 1
     assert "writer orders" in ended.out
     assert "pool stock" not in ended.out
-    assert ended.err.splitlines()[-1] == "look for the causes: outgrow signs"
+    last = ended.out.splitlines()[-1]
+    assert last.startswith("last verified 20")
+    assert "foretold 322 (283 to 361), measured 300 (264 to 336)" in last
+    assert ended.err.splitlines()[-1].endswith("for a way past them: outgrow plan 10")
 
 
 def test_a_forecast_below_all_limits_ends_with_zero(folder: str, outgrow: Outgrow) -> None:

@@ -111,6 +111,41 @@ def foreseen(asked: Asked) -> shapes.Foreseen:
         first=["writer orders"],
         ladder=ladder,
         unmeasured_percent=8.0,
+        record=[verified(asked.to_ns / 1e6)],
+    )
+
+
+def verified(at_ms: float) -> shapes.Verified:
+    return shapes.Verified(
+        from_ms=at_ms - 90_000,
+        to_ms=at_ms,
+        foretold=between(322.0),
+        measured=between(300.0),
+        is_reached=True,
+        error_percent=7.3,
+        first_foretold=["writer orders"],
+        first_measured="writer orders",
+        is_held=True,
+        route="POST /orders",
+        steps=[
+            shapes.VerifiedStep(
+                sent_per_second=129.0,
+                good_per_second=128.4,
+                bad_percent=0.0,
+                p99_ms=61.0,
+                foretold_p99_ms=between(58.0),
+            )
+        ],
+    )
+
+
+def loads(_asked: Asked) -> shapes.Loads:
+    return shapes.Loads(
+        windows=2,
+        loads=[
+            shapes.LimitLoad(station="writer orders", kind="lock", load_percent=99.0),
+            shapes.LimitLoad(station="loop web", kind="loop", load_percent=61.0),
+        ],
     )
 
 
@@ -151,4 +186,5 @@ class Growing:
     forecast = staticmethod(foreseen)
     responding = staticmethod(responding)
     plan = staticmethod(plan)
+    loads = staticmethod(loads)
     signs = staticmethod(signs_seen)

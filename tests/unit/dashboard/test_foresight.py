@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 pytest.importorskip("numpy")
@@ -24,6 +25,7 @@ from outgrow.telemetry import (
     WorkerSum,
     bucket_of,
 )
+from tests.unit.dashboard.shop_growth import verified
 
 SECOND_NS = 10**9
 STEP_NS = 10 * SECOND_NS
@@ -149,6 +151,29 @@ def test_without_evidence_there_is_no_plan_and_no_curve_but_a_reason() -> None:
     assert plan.refusal is not None
     assert plan.sentence == f"No forecast: {plan.refusal.text}."
     assert foresight.responding(0, 2 * STEP_NS, "").points == []
+
+
+def test_what_a_load_test_sent_is_no_evidence() -> None:
+    began_ms, ended_ms = 100_000.0, 140_000.0
+    one = msgspec.structs.replace(verified(ended_ms), from_ms=began_ms)
+    found = Foresight(Recorded(), groups=lambda: WHOLE, record=lambda: [one])
+    told = found.foreseen(0, END_NS, 2)
+    # Windows begin at 0, 10, ... s; those that begin at 90 to 140 s saw some of it.
+    assert told.windows == WINDOWS - 6
+    assert told.record == [one]
+    other = Foresight(Recorded(), groups=lambda: WHOLE)
+    assert (other.foreseen(0, END_NS, 2).windows, other.foreseen(0, END_NS, 2).record) == (
+        WINDOWS,
+        [],
+    )
+
+
+def test_how_full_limits_were_is_told_with_the_fullest_first(foresight: Foresight) -> None:
+    found = foresight.loads(0, END_NS)
+    assert found.windows == WINDOWS
+    assert found.loads[0].station == "bulkhead Stock"
+    assert found.loads[0].load_percent == pytest.approx(12.5, rel=0.05)
+    assert found.loads == sorted(found.loads, key=lambda one: -one.load_percent)
 
 
 MORE = Replicate(process="web", replicas=3, before=1)

@@ -38,7 +38,6 @@ from outgrow.dashboard.shapes.deployed import (
     WorkerSeries,
 )
 from outgrow.dashboard.shapes.foreseen import (
-    Between,
     Foreseen,
     GrowthPlan,
     LimitAhead,
@@ -63,10 +62,12 @@ from outgrow.dashboard.shapes.kept import (
     Traces,
 )
 from outgrow.dashboard.shapes.shape import (
+    Between,
     Mark,
     Marks,
     Problem,
 )
+from outgrow.dashboard.shapes.verified import LimitLoad, Loads, Verified, VerifiedStep
 from outgrow.placement import PlannedChange, PlannedGroup
 
 __all__ = [
@@ -85,7 +86,9 @@ __all__ = [
     "GrowthPlan",
     "Heatmap",
     "LimitAhead",
+    "LimitLoad",
     "Link",
+    "Loads",
     "LogLine",
     "Logs",
     "Mark",
@@ -121,6 +124,8 @@ __all__ = [
     "Trace",
     "TraceRow",
     "Traces",
+    "Verified",
+    "VerifiedStep",
     "Worker",
     "WorkerLine",
     "WorkerSeries",

@@ -6,16 +6,9 @@ from typing import Literal
 
 import msgspec
 
-from outgrow.dashboard.shapes.shape import Problem
+from outgrow.dashboard.shapes.shape import Between, Problem
+from outgrow.dashboard.shapes.verified import Verified
 from outgrow.placement import PlannedChange
-
-
-class Between(msgspec.Struct, frozen=True, kw_only=True):
-    """A number and how sure it is: 90 of 100 draws lie from `low` to `high`."""
-
-    best: float
-    low: float
-    high: float
 
 
 class PatternAhead(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +74,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
         first: The first limit; with a second that is too near to be told apart.
         ladder: All limits, in the order in which they bind.
         unmeasured_percent: Share of the time of calls that passes at no station.
+        record: Load tests of forecasts before, the latest first.
     """
 
     sentence: str
@@ -98,6 +92,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     first: list[str] = []
     ladder: list[LimitAhead] = []
     unmeasured_percent: float | None = None
+    record: list[Verified] = []
 
 
 class ResponsePoint(msgspec.Struct, frozen=True, kw_only=True):

@@ -33,3 +33,11 @@ class Marks(msgspec.Struct, frozen=True, kw_only=True):
     """What was marked in a period, oldest first."""
 
     marks: list[Mark]
+
+
+class Between(msgspec.Struct, frozen=True, kw_only=True):
+    """A number and how sure it is: 90 of 100 draws lie from `low` to `high`."""
+
+    best: float
+    low: float
+    high: float

@@ -1,0 +1,52 @@
+"""A load test beside the forecast that it verified, in words."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+def verdict(told: dict[str, Any]) -> list[str]:
+    """A load test beside its forecast, in words."""
+    first = " or ".join(f"`{name}`" for name in told["first_foretold"])
+    lines = [f"foretold: {first} at {interval(told['foretold'])} requests/s"]
+    measured = interval(told["measured"])
+    if not told["is_reached"]:
+        lines.append(f"measured: {measured} requests/s were borne, and the limit was not reached")
+        if told["is_held"] is False:
+            lines.append("That is more than was foretold: the forecast did not hold.")
+        return lines
+    binds = f"`{told['first_measured']}` " if told["first_measured"] else ""
+    lines.append(f"measured: {binds}at {measured} requests/s")
+    if told["is_held"] is None:
+        lines.append(
+            f"Others took {told['others_cores']:.1f} cores meanwhile: less than was foretold says "
+            "little then, verify again in a quieter time."
+        )
+        return lines
+    way = "above" if told["error_percent"] > 0 else "below"
+    held = "The forecast held" if told["is_held"] else "The forecast did not hold"
+    lines.append(f"{held}: it was {abs(told['error_percent']):.0f} % {way} what was measured.")
+    return lines
+
+
+def interval(one: dict[str, float]) -> str:
+    """A number with how sure it is."""
+    return f"{one['best']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"
+
+
+def last_verified(one: dict[str, Any]) -> str:
+    """The last load test in one line."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["to_ms"] / 1e3))
+    line = f"last verified {when}: foretold {interval(one['foretold'])}, measured "
+    line += (
+        interval(one["measured"])
+        if one["is_reached"]
+        else f"at least {one['measured']['best']:,.0f}"
+    )
+    if one["first_measured"]:
+        as_foretold = one["first_measured"] in one["first_foretold"]
+        line += f", `{one['first_measured']}` first" + (", as foretold" if as_foretold else "")
+    unknown = "others kept the machine busy" if one["is_reached"] else "the limit was not reached"
+    word = {True: "held", False: "did not hold", None: unknown}
+    return f"{line}: {word[one['is_held']]}"

@@ -1,0 +1,40 @@
+"""The record of forecasts: each load test beside what was foretold, in a file of its folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from outgrow.dashboard.shapes import Verified
+from outgrow.errors import FolderError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RECORD_NAME = "verified.json"
+RECORD_MAX = 50
+
+
+def verified_in(folder: Path) -> list[Verified]:
+    """All load tests, the latest first; a file that is not understood has none."""
+    try:
+        return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=list[Verified])
+    except (OSError, msgspec.MsgspecError):
+        return []
+
+
+def keep_verified(folder: Path, one: Verified) -> None:
+    """Add a load test; the oldest ones go.
+
+    Raises:
+        FolderError: It cannot be written.
+    """
+    path = folder / RECORD_NAME
+    content = msgspec.json.encode([one, *verified_in(folder)][:RECORD_MAX])
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_bytes(content)
+        fresh.replace(path)
+    except OSError as problem:
+        raise FolderError(f"cannot write {path}: {problem.strerror}") from None

@@ -1,0 +1,75 @@
+"""What load tests said of forecasts."""
+
+from __future__ import annotations
+
+import msgspec
+
+from outgrow.dashboard.shapes.shape import Between
+
+
+class LimitLoad(msgspec.Struct, frozen=True, kw_only=True):
+    """How full a limit was."""
+
+    station: str
+    kind: str
+    load_percent: float
+
+
+class Loads(msgspec.Struct, frozen=True, kw_only=True):
+    """How full each limit was in a period, the fullest first.
+
+    Attributes:
+        windows: How many windows of 10 s there are of it.
+    """
+
+    windows: int
+    loads: list[LimitLoad]
+
+
+class VerifiedStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate of a load test.
+
+    Attributes:
+        sent_per_second: Requests that were due.
+        good_per_second: Those that were served.
+        bad_percent: Of those that ended: refused for load, failed, or never answered.
+        p99_ms: Of the route that the test looks at, from when each request was due.
+        foretold_p99_ms: What was foretold for it; None above the limit that was foretold.
+    """
+
+    sent_per_second: float
+    good_per_second: float
+    bad_percent: float
+    p99_ms: float
+    foretold_p99_ms: Between | None = None
+
+
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
+    """A forecast beside what a load test measured, in calls of all routes a second.
+
+    Attributes:
+        from_ms: When it began; `to_ms` when it ended.
+        foretold: The first limit.
+        measured: The knee; what was borne at least, where the limit was not reached.
+        is_reached: Whether it was.
+        error_percent: How far above what was measured the forecast was; negative below.
+        first_foretold: What was said to bind first.
+        first_measured: What did; empty where that is not known.
+        is_held: The forecast held; None where that is not known: the limit was not reached, or
+            others took cores meanwhile and less was measured than was foretold.
+        route: Whose times the steps tell.
+        others_cores: Cores that others of the machine used meanwhile, besides the app and the test.
+    """
+
+    from_ms: float
+    to_ms: float
+    foretold: Between
+    measured: Between
+    is_reached: bool
+    error_percent: float
+    first_foretold: list[str]
+    first_measured: str
+    is_held: bool | None
+    route: str
+    steps: list[VerifiedStep]
+    others_cores: float = 0.0

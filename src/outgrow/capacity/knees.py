@@ -68,4 +68,4 @@ def _highest(holds: Callable[[Floats], NDArray[np.bool_]], saturation: Floats) -
         middle = (low + high) / 2
         good = holds(middle)
         low, high = np.where(good, middle, low), np.where(good, high, middle)
-    return (low + high) / 2
+    return np.where(low > 0, (low + high) / 2, 0.0)

@@ -58,7 +58,8 @@ def _print(told: dict[str, Any]) -> None:
     out()
     knee = told["knee_by_objective_per_second"]
     if knee:
-        out(f"Objective: {told['objective']}, kept up to {interval(knee)} requests/s")
+        kept = f"kept up to {interval(knee)} requests/s" if knee["best"] else "not kept now"
+        out(f"Objective: {told['objective']}, {kept}")
     out(f"The mean time doubles at {interval(told['knee_by_doubling_per_second'])} requests/s")
     talk(
         f"from {told['windows']} windows of 10 s at {told['now_per_second']:.1f} requests/s; "

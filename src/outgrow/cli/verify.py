@@ -77,10 +77,14 @@ def verify(
             hint=told["refusal"]["hint"],
         )
     control = ControlClient(folder)
-    mix = _mix(api, control, since, requests)
+    calls = _calls(api, since)
+    mix = _mix(calls, control, requests)
     limit = told["saturation_per_second"]
     bound = float(rate_max or RATE_RATIO_MAX * limit["high"])
     _announce(told, mix, bound, seconds)
+    left_out = sorted(calls.keys() - {one.route for one in mix})
+    if left_out:
+        talk(f"  left out, without an example: {', '.join(left_out)}")
     sender = Sender(control.status()["addresses"][0], header or ())
     if not yes:
         raise SettingValueError(
@@ -98,16 +102,18 @@ def verify(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _mix(
-    api: ApiClient, control: ControlClient, since: str, file: Path | None
-) -> tuple[Mixed, ...]:
-    """What is sent: written examples before those of the log."""
+def _calls(api: ApiClient, since: str) -> dict[str, float]:
+    """How often each route was called."""
     called = api.get(f"operations?{urlencode({'from': since})}")["operations"]
-    calls = {
+    return {
         one["name"]: float(one["calls"])
         for one in called
         if one["kind"] == "route" and not one["name"].startswith("WEBSOCKET ")
     }
+
+
+def _mix(calls: dict[str, float], control: ControlClient, file: Path | None) -> tuple[Mixed, ...]:
+    """What is sent: written examples before those of the log."""
     written = mixing.from_file(file) if file is not None else []
     entries = control.logs(urlencode({"lines": LOG_LINES, "follow": 0}), follows=False)
     return mixing.mix_of(calls, [*written, *mixing.from_log(one["text"] for one in entries)])

@@ -108,7 +108,7 @@ def slots_in_words(station: str, capacity: int) -> str:
         return f"set `threads = {capacity}` under [run] of outgrow.toml, and start anew"
     if kind == "threads":
         return f"write `@service(threads_max={capacity})` at `{name}`, and reload"
-    if kind == "pool":
+    if kind in ("pool", "readers"):
         return (
             f"give each worker {capacity} connections to `{name}`: `connections_max` of"
             " `database(...)`, or `pool_size` of your own engine; and reload"

@@ -111,7 +111,7 @@ def planned(
     plan = grow(told, times, allows=allows)
     by_hand = BY_HAND.get(plan.stuck_kind, "") if plan.stuck_kind else ""
     if plan.stuck and only_placement:
-        by_hand = by_hand or "no change of placement moves it: ask without `--only-placement`"
+        by_hand = by_hand or "no change of placement moves it; plan without `--only-placement`"
     advices = [adviser.of(step.moved.pattern) for step in plan.steps]
     found = shapes.GrowthPlan(
         sentence="",

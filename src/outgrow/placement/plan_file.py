@@ -94,13 +94,16 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     times: float
     change: PlannedChange
     steps: list[_Step] = []
+    stuck: str = ""
     by_hand: str = ""
 
     @property
     def left_to_people(self) -> list[str]:
         """What is not carried out."""
         left = [f"{one.pattern.title}: {one.pattern.how}" for one in self.steps if one.by == "hand"]
-        return left + ([self.by_hand] if self.by_hand else [])
+        if self.stuck and self.by_hand:
+            left.append(f"`{self.stuck}` is in the way: {self.by_hand}")
+        return left
 
 
 def write_plan(path: Path, told: Mapping[str, Any]) -> None:

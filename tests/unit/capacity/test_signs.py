@@ -296,3 +296,13 @@ def test_a_worker_that_starts_is_no_sign(name: str) -> None:
     )
     seen = Seen(windows=(replace(window(0, 10), processes=(starting,)),))
     assert isinstance(SIGNS[name](seen), Missing)
+
+
+def test_an_objective_that_no_traffic_keeps_is_told_as_such() -> None:
+    broken = forecast(steady(), objectives=[Objective(operation="GET /", seconds=0.001)], draws=40)
+    assert isinstance(broken, Forecast)
+    found = SIGNS["headroom"](Seen(windows=(window(0),), told=broken))
+    assert not isinstance(found, Missing)
+    (one,) = found
+    assert (one.subject, one.severity) == ("GET /", "severe")
+    assert one.text == "99 % of `GET /` within 1 ms is not kept at any traffic"

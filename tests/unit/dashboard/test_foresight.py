@@ -247,6 +247,14 @@ MORE = Replicate(process="web", replicas=3, before=1)
         ),
         pytest.param(
             WHOLE,
+            BiggerPool(station="readers stock.db", capacity=12),
+            "give each worker 12 connections to `stock.db`: `connections_max` of `database(...)`,"
+            " or `pool_size` of your own engine; and reload",
+            [],
+            id="connections that read",
+        ),
+        pytest.param(
+            WHOLE,
             BiggerPool(station="downstream mail", capacity=3),
             "let 3 at once use `downstream mail`",
             [],

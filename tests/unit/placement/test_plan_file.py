@@ -14,6 +14,7 @@ WEB = PlannedGroup(name="web", runs=["stock", "web"], replicas="1:1")
 TOLD: dict[str, Any] = {
     "times": 10.0,
     "sentence": "2 steps",
+    "stuck": "writer a",
     "by_hand": "hold it for less",
     "steps": [
         {"by": "apply", "pattern": {"title": "run `web` 3 times", "how": "`outgrow apply`"}},
@@ -37,7 +38,10 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     write_plan(path, TOLD)
     plan = read_plan(path)
     assert plan.change == PlannedChange(moves=["stock=shelf"], sizes=["web=3"], groups=[WEB])
-    assert plan.left_to_people == ["give `pool a` 9 slots: write it", "hold it for less"]
+    assert plan.left_to_people == [
+        "give `pool a` 9 slots: write it",
+        "`writer a` is in the way: hold it for less",
+    ]
     assert plan.change.wish(is_only_shown=True) == Wish(
         moves=["stock=shelf"], sizes=["web=3"], is_only_shown=True
     )

@@ -6,8 +6,13 @@ the last seven days, or of the evidence. Thresholds: below 3, severe below 1.5.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from outgrow.capacity.signs.adding import calls_of, gain_of_easing
 from outgrow.capacity.signs.sign import Finding, Missing, Seen
+
+if TYPE_CHECKING:
+    from outgrow.capacity.knees import Objective
 
 NAME = "headroom"
 WARN, SEVERE = 3.0, 1.5
@@ -21,6 +26,9 @@ def look(seen: Seen) -> list[Finding] | Missing:
     rates = [calls_of(window) / window.seconds for window in seen.windows if window.seconds]
     peak = seen.peak_per_second or max(rates, default=told.now_per_second)
     knee = told.knee_by_objective_per_second or told.saturation_per_second
+    broken = told.broken_objective
+    if broken is not None and knee.best <= 0:
+        return [_broken(broken)]
     ratio = knee.best / peak
     if ratio >= WARN:
         return []
@@ -38,3 +46,16 @@ def look(seen: Seen) -> list[Finding] | Missing:
             numbers={"low": knee.low / peak, "high": knee.high / peak},
         )
     ]
+
+
+def _broken(objective: Objective) -> Finding:
+    """No traffic is little enough: calls take too long by themselves."""
+    share = f"{100 * objective.ratio:g} % of `{objective.operation}`"
+    return Finding(
+        sign=NAME,
+        severity="severe",
+        subject=objective.operation,
+        value=0.0,
+        threshold=WARN,
+        text=f"{share} within {objective.seconds * 1e3:g} ms is not kept at any traffic",
+    )

@@ -72,6 +72,7 @@ class LoadTest:
         mix: What is sent.
         told: The forecast, as the API tells it.
         since: What it rests on.
+        folder: Where the result is kept.
     """
 
     api: ApiClient
@@ -79,12 +80,13 @@ class LoadTest:
     mix: Sequence[Mixed]
     told: dict[str, Any]
     since: str
+    folder: Path
 
     async def run(self, rate_max: float, seconds: float, say: Callable[[str], None]) -> Found:
-        """Run it, and wait for what the observer saw of it.
+        """Run it, wait for what the observer saw of it, and keep it.
 
         Raises:
-            OutgrowError: The observer does not answer.
+            OutgrowError: The observer does not answer, or it cannot be kept.
         """
         from outgrow.capacity import Course, Driver
 
@@ -99,16 +101,24 @@ class LoadTest:
         driver = Driver(send, [one.share for one in self.mix], chance)
         began_ms = time.time() * 1e3
         before = bystanders.look()
-        bound_ms = await self._drive(course, driver, say)
-        after, ended_ms = bystanders.look(), time.time() * 1e3
-        self.sender.close()
+        try:
+            bound_ms = await self._drive(course, driver, say)
+        finally:
+            # Kept at once, also if somebody stops it: what was sent must not become evidence.
+            after, ended_ms = bystanders.look(), time.time() * 1e3
+            self.sender.close()
+            if course.steps:
+                around = Around(0.0, 0.0, (began_ms, ended_ms))
+                self._keep(self._found(course, curve, {}, around))
         if course.end == "limit":
             say("waiting for the observer's last windows of it")
         loads = await self._loads(bound_ms, ended_ms) if course.end == "limit" else {}
         others = await asyncio.to_thread(self._others, course.steps, began_ms, ended_ms)
         app_cores = await asyncio.to_thread(self._app_cores, began_ms, ended_ms)
         around = Around(others, before.others_cores(after, app_cores), (began_ms, ended_ms))
-        return self._found(course, curve, loads, around)
+        found = self._found(course, curve, loads, around)
+        self._keep(found)
+        return found
 
     async def _drive(self, course: Course, driver: Driver, say: Callable[[str], None]) -> float:
         """Go through the course; returns since when the limit has bound (ms)."""
@@ -169,7 +179,6 @@ class LoadTest:
         around: Around,
     ) -> Found:
         from outgrow.capacity import Interval, first_of, score
-        from outgrow.dashboard import Verified
 
         found = score(
             Interval(**self.told["saturation_per_second"]),
@@ -209,18 +218,13 @@ class LoadTest:
             ],
             "others_cores": around.others_cores,
         }
-        msgspec.convert(told, Verified)  # what is kept is what the API tells
         return Found(told, course.end or "")
 
-    def keep(self, folder: Path, found: Found) -> None:
-        """Keep it where the observer finds it.
-
-        Raises:
-            FolderError: There it cannot be kept.
-        """
+    def _keep(self, found: Found) -> None:
+        """Keep it where the observer finds it."""
         from outgrow.dashboard import Verified, keep_verified
 
-        keep_verified(folder, msgspec.convert(found.told, Verified))
+        keep_verified(self.folder, msgspec.convert(found.told, Verified))
 
 
 def at_rate(curve: Sequence[dict[str, Any]], rate: float) -> dict[str, float] | None:

@@ -91,9 +91,8 @@ def verify(
             "verify loads the app that runs, and slows down what others ask of it",
             hint="Say `--yes` where that may be; `--rate-max` and `--seconds` bound it",
         )
-    test = LoadTest(api=api, sender=sender, mix=mix, told=told, since=since)
+    test = LoadTest(api=api, sender=sender, mix=mix, told=told, since=since, folder=Path(folder))
     found = asyncio.run(test.run(bound, seconds, talk))
-    test.keep(Path(folder), found)
     if json:
         out_json({**found.told, "end": found.end})
     else:

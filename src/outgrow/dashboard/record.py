@@ -25,13 +25,14 @@ def verified_in(folder: Path) -> list[Verified]:
 
 
 def keep_verified(folder: Path, one: Verified) -> None:
-    """Add a load test; the oldest ones go.
+    """Add a load test, or tell more of one that is there; the oldest ones go.
 
     Raises:
         FolderError: It cannot be written.
     """
     path = folder / RECORD_NAME
-    content = msgspec.json.encode([one, *verified_in(folder)][:RECORD_MAX])
+    others = [each for each in verified_in(folder) if each.from_ms != one.from_ms]
+    content = msgspec.json.encode([one, *others][:RECORD_MAX])
     fresh = path.with_suffix(".new")
     try:
         fresh.write_bytes(content)

@@ -221,10 +221,9 @@ def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) 
     async def run() -> Any:
         server = await asyncio.start_unix_server(talk, tmp_path / "app")
         sender = Sender(f"unix:{tmp_path / 'app'}")
-        test = LoadTest(api=api, sender=sender, mix=mix, told=told, since="-1h")
+        test = LoadTest(api=api, sender=sender, mix=mix, told=told, since="-1h", folder=folder)
         found = await test.run(400.0, 90.0, said.append)
         await ended(server)
-        test.keep(folder, found)
         return found
 
     with asyncio.Runner(loop_factory=Virtual) as runner:
@@ -240,6 +239,43 @@ def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) 
     assert said[0].startswith("sending ")
     (kept,) = verified_in(folder)
     assert kept.to_ms == found.told["to_ms"]
+
+
+def test_a_test_that_is_stopped_is_kept_as_one_that_did_not_reach_the_limit(
+    folder: Path, tmp_path: Path
+) -> None:
+    api = ApiClient(folder)
+    told = api.get("forecast?times=1")
+    mix = [Mixed(route="GET /items/{id}", share=1.0, examples=(TEA,))]
+
+    async def run() -> None:
+        server = await asyncio.start_unix_server(answering(*[OK] * 10_000), tmp_path / "app")
+        test = LoadTest(
+            api=api,
+            sender=Sender(f"unix:{tmp_path / 'app'}"),
+            mix=mix,
+            told=told,
+            since="-1h",
+            folder=folder,
+        )
+        task = asyncio.create_task(test.run(400.0, 90.0, lambda _: None))
+
+        def stop(line: str) -> None:
+            if line.startswith("  served"):
+                task.cancel()
+
+        task.cancel()
+        await asyncio.wait([task])
+        assert verified_in(folder) == []
+        task = asyncio.create_task(test.run(400.0, 90.0, stop))
+        await asyncio.wait([task])
+        assert task.cancelled()
+        await ended(server)
+
+    with asyncio.Runner(loop_factory=Virtual) as runner:
+        runner.run(run())
+    (kept,) = verified_in(folder)
+    assert (kept.is_reached, kept.is_held, len(kept.steps)) == (False, None, 1)
 
 
 def test_what_was_foretold_between_two_points_lies_between_them() -> None:

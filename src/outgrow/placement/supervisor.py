@@ -7,8 +7,6 @@ it learns of every death at once, and adopts what they leave behind.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import os
 import signal
 import sys
@@ -29,6 +27,7 @@ from outgrow.placement.kept import kept_plan
 from outgrow.placement.logbook import LogBook
 from outgrow.placement.machine import this_machine
 from outgrow.placement.observing import Observing
+from outgrow.placement.parenthood import become_subreaper, ignore_signals, terminal_is_gone
 from outgrow.placement.pipes import Pipes
 from outgrow.placement.plan import whole_plan
 from outgrow.placement.seat import AUDIT
@@ -47,8 +46,6 @@ TICK_SECONDS = 0.1
 STOP_GRACE_SECONDS = 2.0
 SAID_SECONDS = 2.0
 AGAIN_SECONDS = 0.3
-_PR_SET_CHILD_SUBREAPER = 36
-_CAUGHT = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 
 
 class Supervisor:
@@ -125,7 +122,7 @@ class Supervisor:
         self.keeping = Keeping(self.settings, folder, self._pipes, self.say)
         control = ControlServer(self, folder.socket_path)
         try:
-            _become_subreaper()
+            become_subreaper()
             self._catch_signals(loop)
             await control.start(self.settings.host, self.settings.control_port)
             return await self._supervise()
@@ -139,7 +136,7 @@ class Supervisor:
                 self._pipes.close()
             self.book.close()
             folder.close()
-            _ignore_signals()
+            ignore_signals()
 
     def _recall_plan(self) -> str:
         """Find the plan that was left here; returns what to tell about it."""
@@ -346,7 +343,7 @@ class Supervisor:
             self._write_plan()
 
     def _reload_by_signal(self) -> None:
-        if self._had_terminal and _terminal_is_gone():
+        if self._had_terminal and terminal_is_gone():
             self._asked_to_stop(0.0)  # the kernel sent it, since the terminal was closed
             return
         self._keep(asyncio.ensure_future(self._reload("SIGHUP")))
@@ -486,28 +483,3 @@ async def _until(done: asyncio.Future[Any], news: asyncio.Queue[str]) -> AsyncIt
             hearing.cancel()
             return
         yield hearing.result()
-
-
-def _ignore_signals() -> None:
-    """Have none come while the loop closes.
-
-    It closes the pipe for signals before it lets go of them, and Python tells of one that comes in
-    between by a traceback; a nursery that we have just killed sends one then.
-    """
-    for number in _CAUGHT:
-        signal.signal(number, signal.SIG_IGN)
-
-
-def _terminal_is_gone() -> bool:
-    try:
-        os.tcgetpgrp(sys.stdin.fileno())
-    except OSError:
-        return True
-    return False
-
-
-def _become_subreaper() -> None:
-    """Have orphaned descendants become our children, as forked workers are (Linux)."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)

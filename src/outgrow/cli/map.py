@@ -15,8 +15,10 @@ from outgrow.cli.show import out, out_json, talk
 from outgrow.host import (
     DatabaseEntry,
     FieldEntry,
+    JobEntry,
     Link,
     OperationEntry,
+    ParameterEntry,
     Picture,
     ServiceEntry,
     code_of,
@@ -116,7 +118,7 @@ def _calls_of(picture: Picture, caller: str, *, is_service: bool) -> dict[str, l
     found: dict[str, list[str]] = {}
     for link in picture.links:
         is_caller = link.caller == caller and (link.caller_kind == "service") is is_service
-        if is_caller and link.kind == "call":
+        if is_caller and link.kind in ("call", "enqueue"):
             called = f"{shown.get(link.called, link.called)}.{link.operation}"
             found.setdefault(link.function, []).append(called)
     return found
@@ -134,6 +136,13 @@ def _service_lines(service: ServiceEntry, picture: Picture) -> list[str]:
     for operation in service.operations:
         called = calls.pop(operation.name, [])
         lines.append(f"  {_operation(operation)}{_arrow(called)}")
+    for subscription in service.subscriptions:
+        called = calls.pop(subscription.name, [])
+        order = f", in order by {subscription.key}" if subscription.key else ""
+        lines.append(f"  on {subscription.event}: {subscription.name}{order}{_arrow(called)}")
+    for job in service.jobs:
+        called = calls.pop(job.name, [])
+        lines.append(f"  job {_job(job)}{_arrow(called)}")
     lines += [f"  {name}{_arrow(called)}" for name, called in calls.items()]
     needs = [_field(field, service.database) for field in service.fields]
     needs += [
@@ -151,13 +160,24 @@ def _asked(service: ServiceEntry, links: tuple[Link, ...]) -> list[Link]:
     return [link for link in links if link.kind == "client" and link.caller == service.name]
 
 
-def _operation(operation: OperationEntry) -> str:
+def _job(job: JobEntry) -> str:
+    notes = [f"queue {job.queue}", *(f"at {each}" for each in job.schedules)]
+    if job.kind != "async":
+        notes.append(job.kind)
+    return f"{job.name}({_parameters(job.parameters)}) -> {job.result}  [{', '.join(notes)}]"
+
+
+def _parameters(entries: tuple[ParameterEntry, ...]) -> str:
     parameters: list[str] = []
-    for each in operation.parameters:
+    for each in entries:
         if each.is_keyword_only and "*" not in parameters:
             parameters.append("*")
         default = "" if each.default is None else f" = {each.default}"
         parameters.append(f"{each.name}: {each.type}{default}")
+    return ", ".join(parameters)
+
+
+def _operation(operation: OperationEntry) -> str:
     notes = [] if operation.kind == "async" else [operation.kind]
     if operation.timeout_seconds is not None:
         notes.append(f"timeout {operation.timeout_seconds:g} s")
@@ -167,7 +187,7 @@ def _operation(operation: OperationEntry) -> str:
         notes.append(f"{operation.concurrent_calls_max} at once")
     if operation.queue_max is not None:
         notes.append(f"{operation.queue_max} in line")
-    text = f"{operation.name}({', '.join(parameters)}) -> {operation.result}"
+    text = f"{operation.name}({_parameters(operation.parameters)}) -> {operation.result}"
     return f"{text}  [{', '.join(notes)}]" if notes else text
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
 from outgrow.host.durable.durable import Durable
-from outgrow.host.durable.forms import event_form
+from outgrow.host.durable.forms import forms_of
 from outgrow.host.durable.here import EnqueuedJob, active, enqueue, progress, publish, step
 from outgrow.host.durable.hints import ALL, Hints
 from outgrow.host.durable.source import DurableSource, kept_source
@@ -43,12 +43,14 @@ if TYPE_CHECKING:
         EdgeEntry,
         FieldEntry,
         Finding,
+        JobEntry,
         Link,
         OperationEntry,
         ParameterEntry,
         Picture,
         ProviderEntry,
         ServiceEntry,
+        SubscriptionEntry,
         code_of,
         findings_of,
         picture_of,
@@ -75,6 +77,7 @@ __all__ = [
     "Fork",
     "Hints",
     "Host",
+    "JobEntry",
     "KeeperHints",
     "KeptStore",
     "Link",
@@ -92,6 +95,7 @@ __all__ = [
     "Report",
     "ServiceEntry",
     "Started",
+    "SubscriptionEntry",
     "Watch",
     "WebServer",
     "Worn",
@@ -101,8 +105,8 @@ __all__ = [
     "client",
     "code_of",
     "enqueue",
-    "event_form",
     "findings_of",
+    "forms_of",
     "keeping",
     "kept_source",
     "lifespan",

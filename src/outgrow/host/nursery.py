@@ -24,7 +24,7 @@ from outgrow.host.house import app_graph
 from outgrow.host.makeup import makeup_of
 from outgrow.host.orders import Begin, Fork, Loaded, Order
 from outgrow.host.worker import Worker, run_hook
-from outgrow.model import may_publish
+from outgrow.model import all_events, may_publish
 from outgrow.telemetry import watch_frameworks, watch_outside
 from outgrow.wire import Channel, ChannelClosedError, current, edge_name
 
@@ -83,6 +83,7 @@ class Nursery:
         seconds = time.monotonic() - begun
         _flush()
         graph = app_graph()
+        all_events()  # says where two have one name
         self._channel.send(
             Loaded(
                 loaded.interface,

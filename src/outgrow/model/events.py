@@ -128,6 +128,17 @@ def all_events() -> list[type[Event]]:
     return list(found.values())
 
 
+def events_named(name: str) -> list[type[Event]]:
+    """The classes of events with this name, the last that was written first."""
+    kinds = [kind for reference in reversed(_events) if (kind := reference()) is not None]
+    return [kind for kind in kinds if kind.__outgrow_event__.name == name]
+
+
+def has_events() -> bool:
+    """Whether any class of events is there."""
+    return any(reference() is not None for reference in _events)
+
+
 @overload
 def subscribe(function: F, /) -> F: ...
 @overload

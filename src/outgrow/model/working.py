@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, cast
 
-from outgrow.errors import FieldTypeError, SignatureError
+from outgrow.errors import FieldTypeError, ServiceError, SignatureError
 from outgrow.model.described import Parameter, describe
-from outgrow.model.events import Event, SubscriptionOptions, all_events, options_of_event
+from outgrow.model.events import Event, SubscriptionOptions, has_events, options_of_event
 from outgrow.model.jobs import Job, JobOptions
 from outgrow.model.schema import Shape, fingerprint_of, shape_of
 
@@ -116,21 +116,49 @@ def describe_work(cls: type) -> WorkModel:
     known: WorkModel | None = cls.__dict__.get("__outgrow_work__")
     if known is not None:
         return known
-    options = describe(cls).options
-    subscriptions: dict[str, SubscriptionModel] = {}
-    jobs: dict[str, JobModel] = {}
-    for owner in reversed(cls.__mro__[:-1]):
-        for name, member in vars(owner).items():
-            subscriptions.pop(name, None)
-            jobs.pop(name, None)
-            shown = f"{cls.__qualname__}.{name}"
-            if isinstance(member, Job):
-                jobs[name] = _job(cast("Job[..., Any]", member), name, shown, options)
-            elif marks := getattr(member, "__outgrow_subscription__", None):
-                subscriptions[name] = _subscription(member, name, shown, marks, options)
-    model = WorkModel(MappingProxyType(subscriptions), MappingProxyType(jobs))
+    describe(cls)
+    read = readable_work(cls)
+    for _, problem in read.problems.values():
+        raise problem
+    model = WorkModel(MappingProxyType(read.subscriptions), MappingProxyType(read.jobs))
     setattr(cls, "__outgrow_work__", model)  # noqa: B010
     return model
+
+
+@dataclass(frozen=True)
+class ReadableWork:
+    """As far as a service's work can be read; all by method.
+
+    Attributes:
+        subscriptions: Those that can.
+        jobs: Likewise.
+        problems: Of the others, with the class that each is written in.
+    """
+
+    subscriptions: dict[str, SubscriptionModel]
+    jobs: dict[str, JobModel]
+    problems: dict[str, tuple[type, ServiceError]]
+
+
+def readable_work(cls: type) -> ReadableWork:
+    """What can be read of what a service receives and runs, although parts of it are wrong."""
+    options: ServiceOptions = getattr(cls, "__outgrow_service__")  # noqa: B009
+    found = ReadableWork({}, {}, {})
+    for owner in reversed(cls.__mro__[:-1]):
+        for name, member in vars(owner).items():
+            for known in (found.subscriptions, found.jobs, found.problems):
+                known.pop(name, None)
+            shown = f"{cls.__qualname__}.{name}"
+            try:
+                if isinstance(member, Job):
+                    job = cast("Job[..., Any]", member)
+                    found.jobs[name] = _job(job, name, shown, options)
+                elif marks := getattr(member, "__outgrow_subscription__", None):
+                    made = _subscription(member, name, shown, marks, options)
+                    found.subscriptions[name] = made
+            except ServiceError as problem:
+                found.problems[name] = owner, problem
+    return found
 
 
 def does_work(graph: Graph) -> bool:
@@ -141,7 +169,7 @@ def does_work(graph: Graph) -> bool:
 
 def may_publish(graph: Graph) -> bool:
     """Whether any of these services may publish or enqueue."""
-    return bool(all_events()) or does_work(graph)
+    return has_events() or does_work(graph)
 
 
 def shape_of_event(kind: type[Event]) -> Shape:

@@ -8,8 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from outgrow.host import ALL, Durable, DurableSource, event_form
-from outgrow.model import all_events, topic_of
+from outgrow.host import ALL, Durable, DurableSource, forms_of
 from outgrow.store import durable_at, wall_clock
 
 if TYPE_CHECKING:
@@ -53,11 +52,10 @@ class WatchedLog:
     async def append(self, events: Sequence[Publication]) -> list[Position | None]:
         """Keep events, and remember those that are new."""
         placed = await self._log.append(events)
-        kinds = {topic_of(kind): kind for kind in all_events()}
         for one, position in zip(events, placed, strict=True):
-            kind = kinds.get(one.topic)
-            if position is not None and kind is not None:
-                self.published.append(event_form(kind).event(one.body))
+            forms = [form for form in forms_of(one.topic) if form.schema == one.schema]
+            if position is not None and forms:
+                self.published.append(forms[0].event(one.body))
         return placed
 
     async def take(self, lease: Lease, subscription: str, *, limit: int = 100) -> list[Delivery]:

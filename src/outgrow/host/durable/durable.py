@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.host.durable.care import Care
 from outgrow.host.durable.events import EventRunner
-from outgrow.host.durable.forms import event_form
+from outgrow.host.durable.forms import event_form, forms_of
 from outgrow.host.durable.hints import Hints, queue_name, topic_name
 from outgrow.host.durable.jobs import JobRunner
 from outgrow.host.durable.names import worker_name
 from outgrow.host.durable.schedules import Schedules
 from outgrow.host.durable.schemas import declare_all
 from outgrow.host.durable.tenure import Tenure
-from outgrow.model import all_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +81,7 @@ class Durable:
         self.now_ms = now_ms
         self._slots = slots or {}
         self._leaves_unreadable = leaves_unreadable
+        self._declared: set[tuple[str, str]] = set()
         self._tenure: Tenure | None = None
         self._runners: list[JobRunner | EventRunner] = []
         self._schedules: list[Schedules] = []
@@ -98,9 +98,21 @@ class Durable:
 
     async def append(self, events: Sequence[Publication]) -> list[Position | None]:
         """Keep events, and wake their subscriptions."""
+        await self._declare(events)
         placed = await self.store.log.append(events)
         self.hints.tell(*{topic_name(one.topic) for one in events})
         return placed
+
+    async def _declare(self, events: Sequence[Publication]) -> None:
+        """Have the store know how these are written, for a later version that is to read them."""
+        for one in events:
+            mark = one.topic, one.schema
+            if mark in self._declared:
+                continue
+            for form in forms_of(one.topic):
+                if form.schema == one.schema:
+                    await self.store.declare(one.topic, one.schema, form.described)
+            self._declared.add(mark)
 
     async def enqueue(self, jobs: Sequence[NewJob]) -> list[Placed]:
         """Keep jobs, and wake who runs them."""
@@ -114,10 +126,9 @@ class Durable:
         Raises:
             UnreadableError: Something waits that this version of the app cannot read.
         """
-        forms = [event_form(kind) for kind in all_events()]
         await declare_all(
             self.store,
-            forms,
+            [event_form(model.event) for model, _ in work.subscriptions],
             [form for form, _ in work.jobs],
             leaves_unreadable=self._leaves_unreadable,
         )

@@ -19,6 +19,7 @@ from outgrow.model import (
     Event,
     describe_work,
     described,
+    events_named,
     fingerprint_of,
     key_of_event,
     shape_of_event,
@@ -164,6 +165,11 @@ class JobForm:
     def result(self, encoded: bytes) -> Any:
         """What a run returned, read again."""
         return self._result.decode(encoded)
+
+
+def forms_of(topic: str) -> list[EventForm]:
+    """How the events of a topic are kept, by each class with this name."""
+    return [event_form(kind) for kind in events_named(topic)]
 
 
 @functools.cache

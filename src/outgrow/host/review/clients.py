@@ -56,8 +56,9 @@ def _reach(function: Function, node: ast.AST) -> tuple[type, str, str] | None:
     if not isinstance(value, Client) or name.startswith("__"):
         return None
     known = sketch(value.cls)
-    is_operation = name in known.operations or name in known.parts
-    return None if is_operation else (value.cls, name, ast.unparse(node))
+    is_job = name in known.work.jobs or name in known.work.problems
+    is_held = is_job or name in known.operations or name in known.parts
+    return None if is_held else (value.cls, name, ast.unparse(node))
 
 
 def _is_getattr(function: Function, node: ast.Call) -> bool:
@@ -70,6 +71,8 @@ def _is_getattr(function: Function, node: ast.Call) -> bool:
 def _instead_of(cls: type, name: str) -> str:
     known = list(sketch(cls).operations)[:_SHOWN_MAX]
     others = f"call one of: {', '.join(known)}" if known else ""
+    if name in sketch(cls).work.subscriptions:
+        return f"Publish the event instead; `{name}` receives it by itself"
     if name in sketch(cls).fields:
         ask = f"Add an operation to `{cls.__qualname__}` that gives what is needed"
     elif callable(getattr(cls, name, None)) and not name.startswith("_"):

@@ -15,6 +15,7 @@ from outgrow.host.review.values import (
     Client,
     Given,
     Named,
+    Own,
     Value,
     sketch,
     thing_at,
@@ -132,6 +133,18 @@ class Function:
             value = self.value(node) if isinstance(node, ast.Attribute) else None
             if isinstance(value, Bound):
                 found.append((value, node))
+        return tuple(found)
+
+    @functools.cached_property
+    def enqueued(self) -> tuple[tuple[type, str, ast.AST], ...]:
+        """The jobs that it names, of its own service or of others, to enqueue them."""
+        found: list[tuple[type, str, ast.AST]] = []
+        for node, _ in self.nodes:
+            owner = self.value(node.value) if isinstance(node, ast.Attribute) else None
+            if isinstance(node, ast.Attribute) and isinstance(owner, Client | Own):
+                is_service_of_ours = isinstance(owner, Client) or is_service(owner.cls)
+                if is_service_of_ours and node.attr in sketch(owner.cls).work.jobs:
+                    found.append((owner.cls, node.attr, node))
         return tuple(found)
 
     @functools.cached_property

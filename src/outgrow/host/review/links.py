@@ -26,17 +26,18 @@ class Link:
 
     Attributes:
         kind: `field` for a field of the caller, `client` where it asks for the other's client
-            instead, `call` where one operation or function calls an operation.
+            instead, `call` where one operation or function calls an operation, `enqueue` where it
+            enqueues a job.
         caller: A service, an edge, or a module that is neither.
         caller_kind: Which of them.
         function: The operation or function that calls, or the field.
         called: A service.
-        operation: Of the service, for a call.
+        operation: Of the service, for a call; or the job.
         file: Where.
         line: From 1.
     """
 
-    kind: Literal["field", "client", "call"]
+    kind: Literal["field", "client", "call", "enqueue"]
     caller: str
     caller_kind: CallerKind
     function: str
@@ -89,6 +90,10 @@ def _calls(function: Function, head: Function, edges: tuple[str, ...]) -> Iterat
             place = function.file.place(node)
             called = sketch(bound.cls).name
             yield Link("call", caller, kind, name, called, bound.operation, place.file, place.line)
+        for cls, job, node in function.enqueued:
+            place = function.file.place(node)
+            called = sketch(cls).name
+            yield Link("enqueue", caller, kind, name, called, job, place.file, place.line)
         for cls, node in function.asked if own is not None else ():
             if cls in sketch(own).needs.values():
                 continue  # it has a field of it as well
@@ -118,7 +123,7 @@ def _callers(reading: Reading) -> Mapping[Function, list[Function]]:
 
 def _heads(function: Function, callers: Mapping[Function, list[Function]]) -> list[Function]:
     """The functions by which a call begins: operations, and those that nobody here calls."""
-    if not function.links and not function.asked:
+    if not function.links and not function.asked and not function.enqueued:
         return []
     heads: list[Function] = []
     waiting, seen = [function], {function}

@@ -13,6 +13,7 @@ from outgrow.host.review.links import Link, edges_of, links_of
 from outgrow.host.review.reading import Reading
 from outgrow.host.review.wiring import maker_of
 from outgrow.host.services import product_of
+from outgrow.model import options_of_event
 from outgrow.store import variable_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from outgrow.host.review.code import Code
     from outgrow.host.review.sketch import Sketch
-    from outgrow.model import Field, Operation, Parameter
+    from outgrow.model import Field, JobModel, Operation, Parameter, SubscriptionModel
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,46 @@ class OperationEntry:
     idempotent: bool
     concurrent_calls_max: int | None
     queue_max: int | None
+
+
+@dataclass(frozen=True)
+class JobEntry:
+    """A method whose calls are kept, and run later.
+
+    Attributes:
+        name: The method.
+        kind: Whether it is a `def`, which runs in a thread.
+        parameters: Without `self`.
+        result: Type of the result.
+        queue: Where it waits.
+        attempts_max: How often it is tried.
+        schedules: When it is enqueued by itself: cron and zone.
+    """
+
+    name: str
+    kind: Literal["async", "thread"]
+    parameters: tuple[ParameterEntry, ...]
+    result: str
+    queue: str
+    attempts_max: int
+    schedules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SubscriptionEntry:
+    """A method that receives events.
+
+    Attributes:
+        name: The method.
+        event: The topic.
+        key: The event's field by which order is kept; None for no order.
+        attempts_max: How often an event is tried.
+    """
+
+    name: str
+    event: str
+    key: str | None
+    attempts_max: int
 
 
 @dataclass(frozen=True)
@@ -101,6 +142,8 @@ class ServiceEntry:
     file: str
     line: int
     operations: tuple[OperationEntry, ...]
+    subscriptions: tuple[SubscriptionEntry, ...]
+    jobs: tuple[JobEntry, ...]
     fields: tuple[FieldEntry, ...]
     database: DatabaseEntry | None
     concurrent_calls_max: int
@@ -182,6 +225,8 @@ def _service(service: Sketch, code: Code) -> ServiceEntry:
         file=place.file,
         line=place.line,
         operations=tuple(_operation(each) for each in service.operations.values()),
+        subscriptions=tuple(_subscription(each) for each in service.work.subscriptions.values()),
+        jobs=tuple(_job(each) for each in service.work.jobs.values()),
         fields=tuple(_field(each, code) for each in service.fields.values()),
         database=next(filter(None, map(_database, service.fields.values())), None),
         concurrent_calls_max=options.concurrent_calls_max,
@@ -203,6 +248,23 @@ def _operation(operation: Operation) -> OperationEntry:
         concurrent_calls_max=options.concurrent_calls_max,
         queue_max=options.queue_max,
     )
+
+
+def _job(job: JobModel) -> JobEntry:
+    return JobEntry(
+        name=job.method,
+        kind=job.kind,
+        parameters=tuple(_parameter(each) for each in job.parameters),
+        result=type_shown(job.result),
+        queue=job.queue,
+        attempts_max=job.options.attempts_max,
+        schedules=tuple(f"{each.cron} {each.zone}" for each in job.schedules),
+    )
+
+
+def _subscription(model: SubscriptionModel) -> SubscriptionEntry:
+    event = options_of_event(model.event)
+    return SubscriptionEntry(model.method, event.name, event.key, model.options.attempts_max)
 
 
 def _parameter(parameter: Parameter) -> ParameterEntry:

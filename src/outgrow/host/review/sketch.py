@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import ServiceError
-from outgrow.model import Field, Operation, describe
+from outgrow.model import Field, Operation, describe, readable_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from outgrow.model import ServiceOptions
+    from outgrow.model import ReadableWork, ServiceOptions
 
 _OPTIONS, _OPERATION = "__outgrow_service__", "__outgrow_operation__"
 RESULT = "return"
@@ -53,6 +53,7 @@ class Sketch:
         parts: Of the other operations, by name: the types that can be read, by parameter.
         fields: Those that can be read, by name.
         owners: The class that each operation and field is written in, by name.
+        work: Its subscriptions and jobs.
         problems: With the others.
     """
 
@@ -62,6 +63,7 @@ class Sketch:
     parts: Mapping[str, Mapping[str, Any]]
     fields: Mapping[str, Field]
     owners: Mapping[str, type]
+    work: ReadableWork
     problems: tuple[Problem, ...]
 
     @property
@@ -82,7 +84,9 @@ def sketch_of(cls: type) -> Sketch:
         model = describe(cls)
     except ServiceError:
         return _pieced_together(cls, owners)
-    return Sketch(cls, model.options, model.operations, {}, model.fields, owners, ())
+    work = readable_work(cls)
+    problems = tuple(_of_work(work))
+    return Sketch(cls, model.options, model.operations, {}, model.fields, owners, work, problems)
 
 
 def is_operation(member: object) -> bool:
@@ -113,7 +117,13 @@ def _pieced_together(cls: type, owners: Mapping[str, type]) -> Sketch:
             parts[name], found = _parts_of(cls, owner, name, method)
             problems += found or [Problem(error, owner, name)]
     options: ServiceOptions = getattr(cls, _OPTIONS)
-    return Sketch(cls, options, operations, parts, fields, owners, tuple(problems))
+    work = readable_work(cls)
+    problems += _of_work(work)
+    return Sketch(cls, options, operations, parts, fields, owners, work, tuple(problems))
+
+
+def _of_work(work: ReadableWork) -> list[Problem]:
+    return [Problem(error, owner, name) for name, (owner, error) in work.problems.items()]
 
 
 def _fields_of(cls: type, owners: Mapping[str, type]) -> tuple[dict[str, Field], list[Problem]]:

@@ -25,7 +25,7 @@ COMMAND_SECONDS = 60
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 SERVES = re.compile(r"^(?:python -m )?outgrow (?:run|dev)\b(?!.*--(?:explain|help))")
-READY = re.compile(r"^outgrow: serving ", re.MULTILINE)
+READY = re.compile(r"outgrow: serving ")  # behind half a line, where an app prints meanwhile
 ASSIGNMENT = re.compile(r"\w+=")
 PORT = re.compile(r"\b[89]\d{3}\b")
 

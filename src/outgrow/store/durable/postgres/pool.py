@@ -171,6 +171,10 @@ class Pool:
             except _LOST as problem:
                 connection.terminate()
                 raise _StaleError(str(problem)) from None
+            except BaseException:
+                # Given back in the midst of a statement, some were never free again.
+                connection.terminate()
+                raise
             try:
                 yield connection
                 await connection.execute("COMMIT")

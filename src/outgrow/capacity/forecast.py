@@ -6,7 +6,7 @@ No number comes without an interval, and none comes where the evidence cannot ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +17,7 @@ from outgrow.capacity.draws import DRAWS_COUNT, drifted, mixed, strained, window
 from outgrow.capacity.knees import Objective, knee_by_doubling, knee_by_objective
 from outgrow.capacity.latency import mean_seconds, quantile_seconds
 from outgrow.capacity.limits import CLOSE_RATIO, first_limits, saturation, station_limits
+from outgrow.capacity.model import stacked
 from outgrow.capacity.refusal import Refusal, refusal_of_interval, refusal_of_model, refusal_of_sums
 from outgrow.capacity.solve import solve
 from outgrow.capacity.sums import sums_of
@@ -273,6 +274,17 @@ CURVE_RATIOS = (0.02, *(step / 20 for step in range(2, 18)), 0.875, 0.9, 0.92, 0
 
 def response_curve(told: Forecast, operation: str) -> tuple[Response, ...]:
     """How long calls of one class would take from nearly no load up to near saturation."""
-    few = replace(told, draws=told.draws.first_draws(CURVE_DRAWS_COUNT))
-    top = told.saturation_per_second.best
-    return tuple(response(few, operation, ratio * top) for ratio in CURVE_RATIOS)
+    place = [one.name for one in told.model.classes].index(operation)
+    each = stacked(told.model, told.draws.first_draws(CURVE_DRAWS_COUNT))
+    rates = np.array(CURVE_RATIOS) * told.saturation_per_second.best
+    many, loads = stacked(*[each] * len(rates)), np.repeat(rates, each.draws)
+    means = mean_seconds(many, loads)[:, place].reshape(len(rates), -1)
+    tails = quantile_seconds(many, loads, place=place).reshape(len(rates), -1)
+    return tuple(
+        Response(
+            calls_per_second=float(rate),
+            mean_seconds=interval(float(mean[0]), mean[1:]),
+            p99_seconds=interval(float(tail[0]), tail[1:]),
+        )
+        for rate, mean, tail in zip(rates, means, tails, strict=True)
+    )

@@ -13,6 +13,7 @@ import numpy as np
 
 from outgrow.capacity.forecast import Interval, interval
 from outgrow.capacity.limits import first_limits, saturation, station_limits
+from outgrow.capacity.model import stacked
 from outgrow.capacity.patterns import (
     EFFORT_COST,
     BiggerMachine,
@@ -140,98 +141,114 @@ def grow(
         allows: Which patterns may be used.
     """
     target = times * told.now_per_second
-    way = _Way(told.model, told.draws, target)
+    start = way = _Way(stacked(told.model, told.draws), target)
     chosen: list[tuple[str, Pattern]] = []
+    steps: list[GrowthStep] = []
     while not way.is_borne and len(chosen) < STEPS_MAX:
         found = way.next(allows)
         if found is None:
             break
-        way.take(found[1])
-        _note(chosen, *found)
+        station, pattern, after = found
+        steps.append(way.step_to(station, pattern, after))
+        way = after
+        _note(chosen, station, pattern)
     stuck = "" if way.is_borne else way.first()
     return GrowthPlan(
         target_per_second=target,
-        steps=_told(told, chosen, target),
+        steps=tuple(steps if len(steps) == len(chosen) else start.steps_by(chosen)),
         bears=way.knee,
-        sure_ratio=float((way.tops >= target).mean()),
+        sure_ratio=way.sure_ratio,
         stuck=stuck,
-        stuck_kind=way.best.stations[way.best.index(stuck)].kind if stuck else None,
+        stuck_kind=way.kind_of(stuck) if stuck else None,
     )
 
 
-def _told(
-    told: Forecast, chosen: list[tuple[str, Pattern]], target: float
-) -> tuple[GrowthStep, ...]:
-    """What each of some patterns brings, taken in turn."""
-    way = _Way(told.model, told.draws, target)
-    steps: list[GrowthStep] = []
-    for station, pattern in chosen:
-        before = way.knee
-        moved = _moved(way.best, way.drawn, station, pattern)
-        way.take(pattern)
-        after = GrowthStep(
-            moved=moved, knee_before=before, knee_after=way.knee, first_after=way.first_of_all()
-        )
-        steps.append(after)
-    return tuple(steps)
-
-
 class _Way:
-    """A system on its way to a target."""
+    """A system on its way to a target: the best estimate as the first draw, and all others."""
 
-    def __init__(self, best: Model, drawn: Model, target: float) -> None:
-        self.best, self.drawn, self._target = best, drawn, target
-        self._solve()
-
-    def _solve(self) -> None:
-        self.tops = saturation(self.drawn)
-        self.knee = interval(float(saturation(self.best)[0]), self.tops)
+    def __init__(self, model: Model, target: float) -> None:
+        self.model, self._target = model, target
+        self._all_tops = saturation(model)
+        self.tops = self._all_tops[1:]
+        self.knee = interval(float(self._all_tops[0]), self.tops)
+        self.sure_ratio = float((self.tops >= target).mean())
 
     @property
     def is_borne(self) -> bool:
-        return bool((self.tops >= self._target).mean() >= SURE_RATIO)
+        return self.sure_ratio >= SURE_RATIO
+
+    def kind_of(self, station: str) -> Kind:
+        return self.model.stations[self.model.index(station)].kind
 
     def first(self) -> str:
         """What binds most often in the draws that do not bear the target."""
-        short = self.tops < self._target
-        first = first_limits(self.drawn, self.tops)[short]
-        return self.best.stations[int(np.bincount(first).argmax())].name
+        first = first_limits(self.model, self._all_tops)[1:][self.tops < self._target]
+        return self.model.stations[int(np.bincount(first).argmax())].name
 
     def first_of_all(self) -> str:
         """What binds first by the best estimate."""
-        first = first_limits(self.best, saturation(self.best))
-        return self.best.stations[int(first[0])].name
+        one = self.model.first_draws(1)
+        return self.model.stations[int(first_limits(one, self._all_tops[:1])[0])].name
 
-    def take(self, pattern: Pattern) -> None:
-        """Change the system."""
-        self.best, self.drawn = pattern.applied(self.best), pattern.applied(self.drawn)
-        self._solve()
+    def changed(self, pattern: Pattern) -> _Way:
+        return _Way(pattern.applied(self.model), self._target)
 
-    def next(self, allows: Callable[[Pattern], bool]) -> tuple[str, Pattern] | None:
+    def limit(self, station: str) -> Interval:
+        """At which a station binds, were it the only limit."""
+        bears = station_limits(self.model)[:, self.model.index(station)]
+        return interval(float(bears[0]), bears[1:])
+
+    def next(self, allows: Callable[[Pattern], bool]) -> tuple[str, Pattern, _Way] | None:
         """The pattern that is worth the most at the first limit; None where nothing moves it."""
         station = self.first()
         # A limit that bears enough by itself may still be in the way: then it is moved further.
-        low = _interval_of(self.best, self.drawn, station).low
-        aim = max(self._target, FURTHER_RATIO * low)
-        found = [
-            (worth, pattern)
-            for pattern in patterns_for(self.drawn, station, aim)
-            if allows(pattern) and (worth := self._worth(station, pattern)) is not None
-        ]
-        return (station, max(found, key=lambda one: one[0])[1]) if found else None
+        aim = max(self._target, FURTHER_RATIO * self.limit(station).low)
+        found: list[tuple[float, Pattern, _Way]] = []
+        for pattern in patterns_for(self.model, station, aim):
+            if allows(pattern):
+                after = self.changed(pattern)
+                worth = self._worth(station, pattern, after)
+                found += [] if worth is None else [(worth, pattern, after)]
+        if not found:
+            return None
+        _, pattern, after = max(found, key=lambda one: one[0])
+        return station, pattern, after
 
-    def _worth(self, station: str, pattern: Pattern) -> float | None:
+    def _worth(self, station: str, pattern: Pattern, after: _Way) -> float | None:
         """Doublings won on the way to the target, less the effort; None where nothing is won."""
         target = self._target
-        after = saturation(pattern.applied(self.drawn))
-        gains = np.minimum(after, target) / np.minimum(self.tops, target)
-        move = _moved(self.best, self.drawn, station, pattern)
-        moved = min(move.after.best, target) / min(move.before.best, target)
-        surer = float((after >= target).mean() - (self.tops >= target).mean())
+        gains = np.minimum(after.tops, target) / np.minimum(self.tops, target)
+        moved = min(after.limit(station).best, target) / min(self.limit(station).best, target)
+        surer = after.sure_ratio - self.sure_ratio
         is_won = max(float(gains.mean()), moved, 1 + surer) >= MOVED_RATIO
         if gains.mean() < 1 or not is_won:
             return None
         return float(np.log2(gains).mean()) - EFFORT_COST[pattern.effort]
+
+    def step_to(self, station: str, pattern: Pattern, after: _Way) -> GrowthStep:
+        """What a pattern has done."""
+        moved = Move(
+            station=station,
+            kind=self.kind_of(station),
+            pattern=pattern,
+            before=self.limit(station),
+            after=after.limit(station),
+        )
+        return GrowthStep(
+            moved=moved,
+            knee_before=self.knee,
+            knee_after=after.knee,
+            first_after=after.first_of_all(),
+        )
+
+    def steps_by(self, chosen: list[tuple[str, Pattern]]) -> list[GrowthStep]:
+        """What each of some patterns brings, taken in turn from here."""
+        way, steps = self, list[GrowthStep]()
+        for station, pattern in chosen:
+            after = way.changed(pattern)
+            steps.append(way.step_to(station, pattern, after))
+            way = after
+        return steps
 
 
 def _note(chosen: list[tuple[str, Pattern]], station: str, pattern: Pattern) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from outgrow.dashboard.silencing import Silence
     from outgrow.telemetry import WindowSum, WorkerSum
 
-KEPT_SECONDS = 30.0
+KEPT_SECONDS = 60.0
 SENTENCE_SECONDS = 60.0
 HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
@@ -108,7 +108,7 @@ class Foresight:
     def told(self, from_ns: int, to_ns: int) -> Told:
         """The forecast from what was measured in a period, and that.
 
-        Those who ask for nearly the same within half a minute get the same answer.
+        Those who ask for nearly the same within a minute get the same answer.
         """
         from outgrow.capacity import forecast, observed
 

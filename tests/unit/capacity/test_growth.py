@@ -20,6 +20,7 @@ from outgrow.capacity import (
     forecast,
     grow,
     move_of,
+    response,
     response_curve,
 )
 from outgrow.capacity.patterns import patterns_for
@@ -180,3 +181,12 @@ def test_calls_take_longer_along_a_curve_and_it_is_less_sure_towards_its_end() -
     assert rates == sorted(rates)
     assert means == sorted(means)
     assert points[-1].p99_seconds.width_ratio > points[5].p99_seconds.width_ratio
+
+
+def test_a_curve_told_at_once_is_what_each_of_its_points_tells() -> None:
+    told = told_of(POOLED)
+    curve = response_curve(told, "GET /")
+    for point in (curve[3], curve[15]):
+        alone = response(told, "GET /", point.calls_per_second)
+        assert point.mean_seconds.best == pytest.approx(alone.mean_seconds.best)
+        assert point.p99_seconds.best == pytest.approx(alone.p99_seconds.best)

@@ -273,6 +273,9 @@ export interface PlanStep {
   knee_before: Between;
   knee_after: Between;
   first_after: string;
+  workers: number;
+  memory_bytes: number;
+  cores: number;
 }
 
 export interface PlannedChange {

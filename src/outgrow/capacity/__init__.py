@@ -34,8 +34,10 @@ from outgrow.capacity.patterns import (
     BiggerMachine,
     BiggerPool,
     Pattern,
+    Prices,
     Replicate,
     SplitOut,
+    cost_of,
 )
 from outgrow.capacity.refusal import Reason, Refusal
 from outgrow.capacity.signs import SIGN_NAMES, Finding, Seen, look_for_signs
@@ -76,6 +78,7 @@ __all__ = [
     "Objective",
     "OperationWindow",
     "Pattern",
+    "Prices",
     "ProcessWindow",
     "QueueWindow",
     "Reason",
@@ -91,6 +94,7 @@ __all__ = [
     "Step",
     "Window",
     "calibrate",
+    "cost_of",
     "due_of",
     "first_of",
     "forecast",

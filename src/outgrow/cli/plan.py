@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 import typer
 
-from outgrow.cli.show import EXIT_FAILED, out, out_json, talk
+from outgrow.cli.show import EXIT_FAILED, bytes_shown, out, out_json, talk
 from outgrow.cli.verdict import interval
 from outgrow.placement import ApiClient, write_plan
 
 ANSWER_SECONDS = 120.0
+CORES_TOLD_MIN = 0.01
 _BY = {"apply": "apply", "hand": "by hand", "itself": "by itself"}
 
 
@@ -76,8 +77,22 @@ def _print_step(number: int, step: dict[str, Any]) -> None:
         f" instead of {interval(before)}"
     )
     out(f"   all of it then bears {interval(after)}, where `{step['first_after']}` binds")
+    if cost := _cost(step):
+        out(f"   costs: {cost}")
     for need in pattern["needs"]:
         out(f"   needs: {need}")
+
+
+def _cost(step: dict[str, Any]) -> str:
+    parts: list[str] = []
+    if step["workers"]:
+        plural = "worker" if abs(step["workers"]) == 1 else "workers"
+        word = "more" if step["workers"] > 0 else "fewer"
+        memory = bytes_shown(abs(step["memory_bytes"]))
+        parts.append(f"{abs(step['workers'])} {plural} {word}, about {memory}")
+    if step["cores"] >= CORES_TOLD_MIN:
+        parts.append(f"{step['cores']:.2f} cores at the traffic of now")
+    return "; ".join(parts)
 
 
 def _next(told: dict[str, Any], file: Path | None) -> str:

@@ -226,7 +226,11 @@ class Foresight:
             found = told.plans.get(key)
             if found is None:
                 found = told.plans[key] = planned(
-                    _answered(told), times, told.groups, only_placement=only_placement
+                    _answered(told),
+                    times,
+                    told.groups,
+                    only_placement=only_placement,
+                    worker_memory_bytes=_worker_memory_bytes(told.evidence),
                 )
         return found
 
@@ -288,6 +292,16 @@ def without_tests(
         for window in windows
         if not any(begins <= window.at_ns <= ends for begins, ends in spans)
     ]
+
+
+def _worker_memory_bytes(evidence: Recorded) -> int:
+    """That one worker takes in the last window that knows; 0 where none does."""
+    for window in reversed(evidence.windows()):
+        workers = sum(one.workers for one in window.processes)
+        memory_bytes = sum(one.memory_bytes for one in window.processes)
+        if workers and memory_bytes:
+            return memory_bytes // workers
+    return 0
 
 
 def _refused(problem: shapes.Problem) -> str:

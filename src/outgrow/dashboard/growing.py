@@ -12,7 +12,16 @@ from outgrow.dashboard.advising import Adviser
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outgrow.capacity import Forecast, GrowthStep, Interval, Limit, Move, Pattern, Response
+    from outgrow.capacity import (
+        Forecast,
+        GrowthStep,
+        Interval,
+        Limit,
+        Move,
+        Pattern,
+        Prices,
+        Response,
+    )
     from outgrow.dashboard.advising import Advice
 
 ENDLESS_MS = 60_000.0
@@ -90,7 +99,12 @@ def _capped(one: Interval) -> shapes.Between:
 
 
 def planned(
-    told: Forecast, times: float, groups: Sequence[shapes.Group], *, only_placement: bool
+    told: Forecast,
+    times: float,
+    groups: Sequence[shapes.Group],
+    *,
+    only_placement: bool,
+    worker_memory_bytes: int = 0,
 ) -> shapes.GrowthPlan:
     """Steps to a multiple of the traffic of now.
 
@@ -99,8 +113,9 @@ def planned(
         times: The multiple.
         groups: Who runs where.
         only_placement: Take no step that `outgrow apply` does not carry out.
+        worker_memory_bytes: That one worker takes; 0 where that is not known.
     """
-    from outgrow.capacity import BY_HAND, Replicate, SplitOut, grow
+    from outgrow.capacity import BY_HAND, Prices, Replicate, SplitOut, grow
 
     adviser = Adviser(groups)
 
@@ -112,6 +127,7 @@ def planned(
     by_hand = BY_HAND.get(plan.stuck_kind, "") if plan.stuck_kind else ""
     if plan.stuck and only_placement:
         by_hand = by_hand or "no change of placement moves it; plan without `--only-placement`"
+    prices = Prices(worker_memory_bytes=worker_memory_bytes) if worker_memory_bytes else Prices()
     advices = [adviser.of(step.moved.pattern) for step in plan.steps]
     found = shapes.GrowthPlan(
         sentence="",
@@ -119,7 +135,7 @@ def planned(
         target_per_second=plan.target_per_second,
         bears=between(plan.bears),
         sure_percent=100 * plan.sure_ratio,
-        steps=[_step(told, *pair) for pair in zip(plan.steps, advices, strict=True)],
+        steps=[_step(told, *pair, prices) for pair in zip(plan.steps, advices, strict=True)],
         stuck=plan.stuck,
         by_hand=by_hand,
         change=shapes.PlannedChange(
@@ -138,7 +154,10 @@ def planned(
     return msgspec.structs.replace(found, sentence=_sentence(found))
 
 
-def _step(told: Forecast, step: GrowthStep, advice: Advice) -> shapes.PlanStep:
+def _step(told: Forecast, step: GrowthStep, advice: Advice, prices: Prices) -> shapes.PlanStep:
+    from outgrow.capacity import cost_of
+
+    cost = cost_of(step.moved.pattern, told, prices)
     return shapes.PlanStep(
         limit=step.moved.station,
         kind=step.moved.kind,
@@ -148,6 +167,9 @@ def _step(told: Forecast, step: GrowthStep, advice: Advice) -> shapes.PlanStep:
         knee_before=between(step.knee_before),
         knee_after=between(step.knee_after),
         first_after=step.first_after,
+        workers=cost.workers,
+        memory_bytes=cost.memory_bytes,
+        cores=cost.cores,
     )
 
 

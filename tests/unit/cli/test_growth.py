@@ -63,6 +63,8 @@ def test_a_plan_tells_its_steps_and_what_is_in_the_way(folder: str, outgrow: Out
     assert ended.code == 1
     assert "1. run `web` 3 times instead of 1" in ended.out
     assert "   apply: `outgrow apply --workers web=3`" in ended.out
+    costs = "   costs: 2 workers more, about 140 MB; 0.05 cores at the traffic of now"
+    assert costs in ended.out.splitlines()
     assert ended.out.splitlines()[-1] == "In the way: `writer orders`: hold it for less"
     assert ended.err.splitlines()[-1] == (
         "to carry it out: outgrow plan 10 --out plan.json; outgrow apply plan.json"

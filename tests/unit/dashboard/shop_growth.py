@@ -61,6 +61,9 @@ def plan(asked: Asked) -> shapes.GrowthPlan:
         knee_before=between(322.0),
         knee_after=between(700.0),
         first_after="writer orders",
+        workers=2,
+        memory_bytes=140_000_000,
+        cores=0.05,
     )
     return shapes.GrowthPlan(
         sentence=f"1 step towards {times:g} times now: `writer orders` is in the way.",

@@ -31,6 +31,7 @@ SECOND_NS = 10**9
 STEP_NS = 10 * SECOND_NS
 WINDOWS = 24
 HOLD_NS = 50_000_000
+WORKER_BYTES = 70_000_000
 
 
 def group(name: str, *runs: str, least: int = 1, most: int = 1) -> Group:
@@ -77,7 +78,11 @@ class Recorded:
                 ProcessSum(
                     epoch="a",
                     seconds=10.0,
-                    used=ProcessTotals(user_ns=calls * 1_000_000, loop_cpu_ns=calls * 1_000_000),
+                    used=ProcessTotals(
+                        user_ns=calls * 1_000_000,
+                        loop_cpu_ns=calls * 1_000_000,
+                        memory_bytes=WORKER_BYTES,
+                    ),
                 )
             ],
         )
@@ -124,6 +129,7 @@ def test_a_plan_says_what_apply_carries_out_and_what_is_done_by_hand(foresight: 
     bound = foresight.planned(0, END_NS, 12, only_placement=True)
     assert [step.by for step in bound.steps] == ["apply"]
     assert bound.change.sizes == ["web=2"]
+    assert (bound.steps[0].workers, bound.steps[0].memory_bytes) == (1, WORKER_BYTES)
     (placed,) = bound.change.groups
     assert (placed.name, placed.runs, placed.replicas) == ("web", ["stock", "web"], "1:1")
     assert bound.sentence.startswith("1 step to 12 times the traffic of now, ")

@@ -132,6 +132,9 @@ class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
         knee_before: What the system bears before it.
         knee_after: What it bears after it, and all steps before.
         first_after: What binds first then.
+        workers: That it adds; negative where it saves some.
+        memory_bytes: That those take, as workers take now.
+        cores: CPU load that it adds at the traffic of now.
     """
 
     limit: str
@@ -142,6 +145,9 @@ class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
     knee_before: Between
     knee_after: Between
     first_after: str
+    workers: int = 0
+    memory_bytes: int = 0
+    cores: float = 0.0
 
 
 class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):

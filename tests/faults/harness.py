@@ -47,6 +47,15 @@ class Event(TypedDict):
     text: str
 
 
+class Group(TypedDict):
+    """A group in the supervisor's status."""
+
+    name: str
+    runs: list[str]
+    min: int
+    max: int
+
+
 class Status(TypedDict):
     """The part of the supervisor's status that these tests read."""
 
@@ -56,6 +65,7 @@ class Status(TypedDict):
     restarts: int
     addresses: list[str]
     workers: list[Worker]
+    groups: list[Group]
     events: list[Event]
 
 

@@ -7,7 +7,10 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
+
+from outgrow.placement import PlannedChange, PlannedGroup, write_plan
 
 from .harness import LONG, wait_until
 from .ledger import Load, assert_ledgers_agree, handled_ids
@@ -158,6 +161,29 @@ def test_a_dry_run_tells_the_plan_and_changes_nothing(split: Supervised) -> None
     assert told.returncode == 0
     assert "move `stock` from `store` to `desk`" in told.stdout
     assert names(split) == before
+
+
+def test_a_plan_of_growth_is_carried_out_at_once_and_on_its_own_placement_alone(
+    split: Supervised, tmp_path: Path
+) -> None:
+    groups = [
+        PlannedGroup(name=one["name"], runs=one["runs"], replicas=f"{one['min']}:{one['max']}")
+        for one in split.status()["groups"]
+    ]
+    change = PlannedChange(moves=["letters=post"], sizes=["web=2", "post=1"], groups=groups)
+    told = {"times": 10.0, "change": msgspec.to_builtins(change), "steps": []}
+    write_plan(tmp_path / "plan.json", told)
+    shown = split.command("apply", "plan.json", "--dry-run")
+    assert (shown.returncode, "move `letters` from `web` to `post`" in shown.stdout) == (0, True)
+    assert len(names(split)) == 4
+    assert split.command("apply", "plan.json").returncode == 0
+    assert {name.split("/")[0] for name in names(split).values()} == {
+        *("web", "desk", "store", "post")
+    }
+    assert len(names(split)) == 6
+    assert places(split)["letters"] != places(split)["edge"]
+    again = split.command("apply", "plan.json")
+    assert (again.returncode, "is no longer what it was" in again.stderr) == (1, True)
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def _print(told: dict[str, Any]) -> None:
         out(last_verified(told["record"][0]))
     else:
         talk("never verified: outgrow verify")
-    talk("look for the causes: outgrow signs; for a way past them: outgrow plan 10")
+    talk(f"look for the causes: outgrow signs; for a way past them: outgrow plan {times:g}")
 
 
 def _row(rung: dict[str, Any]) -> dict[str, str]:

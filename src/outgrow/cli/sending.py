@@ -85,7 +85,7 @@ class Sender:
             OSError: There is no connection, or it broke.
             EOFError: The answer ended too early.
         """
-        wire = self._idle.pop() if self._idle else await self._open()
+        wire = self._kept() or await self._open()
         is_kept = False
         try:
             reader, writer = wire
@@ -99,6 +99,15 @@ class Sender:
             else:
                 wire[1].close()
         return status
+
+    def _kept(self) -> _Wire | None:
+        """A connection that is idle, and that the app has not closed meanwhile."""
+        while self._idle:
+            wire = self._idle.pop()
+            if not (wire[0].at_eof() or wire[1].is_closing()):
+                return wire
+            wire[1].close()
+        return None
 
     async def _open(self) -> _Wire:
         kind, _, path = self.address.partition(":")

@@ -34,6 +34,7 @@ HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
 TIMES = 10.0
 RECORD_SHOWN = 10
+PLANS_MAX = 16
 WINDOW_NS = 10 * 10**9
 _NEEDED = ("numpy", "scipy")
 
@@ -225,6 +226,8 @@ class Foresight:
         with self._asking:
             found = told.plans.get(key)
             if found is None:
+                if len(told.plans) >= PLANS_MAX:
+                    told.plans.clear()
                 found = told.plans[key] = planned(
                     _answered(told),
                     times,

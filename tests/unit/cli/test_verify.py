@@ -113,6 +113,13 @@ def answering(*answers: bytes, heard: list[bytes] | None = None) -> Talk:
     return talk
 
 
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for it, ten seconds at the most."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0)
+
+
 async def ended(server: asyncio.Server) -> None:
     """Wait until nothing talks any more."""
     server.close()
@@ -155,6 +162,25 @@ def test_answers_of_all_kinds_are_read_on_one_connection(tmp_path: Path) -> None
     assert found == [200, 201, 200, 204, 503, 200]
     assert heard[0].startswith(b"GET /0 HTTP/1.1\r\nHost: localhost\r\n")
     assert b"X-Key: 1" in heard[0]
+
+
+def test_a_connection_that_the_app_has_closed_is_not_used_again(tmp_path: Path) -> None:
+    async def send() -> list[int]:
+        talk = answering(OK)  # and hangs up, without a word of it in the answer
+        server = await asyncio.start_unix_server(talk, tmp_path / "app")
+        sender = Sender(f"unix:{tmp_path / 'app'}")
+        found: list[int] = []
+        for _ in range(3):
+            found.append(await asyncio.wait_for(sender.send(TEA), 10))
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            if others:
+                await asyncio.wait(others, timeout=10)
+            await until(lambda: all(reader.at_eof() for reader, _ in sender._idle))  # pyright: ignore[reportPrivateUsage]
+        sender.close()
+        await ended(server)
+        return found
+
+    assert asyncio.run(send()) == [200, 200, 200]
 
 
 def test_a_body_is_sent_with_its_length_and_kind(tmp_path: Path) -> None:

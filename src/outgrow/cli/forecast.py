@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import typer
 
+from outgrow.cli.report import report
 from outgrow.cli.show import EXIT_FAILED, out, out_json, table, talk
 from outgrow.cli.verdict import interval, last_verified
+from outgrow.errors import FolderError
 from outgrow.placement import ApiClient
 
 ANSWER_SECONDS = 60.0
@@ -21,6 +24,10 @@ def forecast(
     since: Annotated[
         str, typer.Option(metavar="TIME", help="Measured since then, such as -30m or -2h.")
     ] = "-1h",
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write it to a file to be sent to somebody."),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Foresee which limit binds first as traffic grows, and how sure that is.
@@ -30,13 +37,37 @@ def forecast(
     says that a limit binds below the traffic that was asked about, or that there is no forecast.
     """
     query = urlencode({"times": times, "from": since})
-    told = ApiClient(folder, seconds=ANSWER_SECONDS).get(f"forecast?{query}")
+    api = ApiClient(folder, seconds=ANSWER_SECONDS)
+    told = api.get(f"forecast?{query}")
+    if html is not None and not told["refusal"]:
+        _write(html, api, told, since)
     if json:
         out_json(told)
     else:
         _print(told)
     if told["refusal"] or any(rung["binds"] for rung in told["ladder"]):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _write(path: Path, api: ApiClient, told: dict[str, Any], since: str) -> None:
+    """Write all that is foreseen as one file.
+
+    Raises:
+        FolderError: There can be no such file.
+    """
+    query = urlencode({"from": since})
+    content = report(
+        api.get("now")["app"],
+        told,
+        api.get(f"forecast/response?{query}"),
+        api.get(f"plan?{query}&times={told['times']:g}"),
+        api.get(f"signs?{query}"),
+    )
+    try:
+        path.write_text(content, encoding="utf-8")
+    except OSError as problem:
+        raise FolderError(f"cannot write {path}: {problem.strerror}") from None
+    talk(f"written: {path}")
 
 
 def _print(told: dict[str, Any]) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("starlette")
 
+from outgrow.cli.report import _words  # pyright: ignore[reportPrivateUsage]
 from tests.unit.cli.typing_verbs import Outgrow
 from tests.unit.cli.watching import shop_observed
 
@@ -106,3 +109,30 @@ def test_a_plan_without_a_change_of_placement_is_not_applied(
     ended = outgrow("apply", str(path))
     assert ended.code == 1
     assert "By hand: give `pool a` 9 slots: write it" in ended.err
+
+
+def test_a_forecast_is_written_as_one_file_that_loads_nothing(
+    folder: str, outgrow: Outgrow, tmp_path: Path
+) -> None:
+    path = tmp_path / "growth.html"
+    ended = outgrow("forecast", "10", "--folder", folder, "--html", str(path))
+    assert (ended.code, f"written: {path}" in ended.err) == (1, True)
+    content = path.read_text()
+    # What is not nested well is no XML.
+    text = " ".join(ElementTree.fromstring(content.partition("\n")[2]).itertext())
+    for said in ("shop: growth", "writer orders", "283 to 361", "run ", "write lock", "held"):
+        assert said in text
+    assert not re.search(r"<script|https?:|url\(|@import", content)
+
+
+def test_names_in_a_report_are_text_and_no_markup() -> None:
+    assert _words("`<b>x</b>` & more") == "<code>&lt;b&gt;x&lt;/b&gt;</code> &amp; more"
+
+
+def test_a_report_that_cannot_be_written_says_so(
+    folder: str, outgrow: Outgrow, tmp_path: Path
+) -> None:
+    ended = outgrow(
+        "forecast", "10", "--folder", folder, "--html", str(tmp_path / "nowhere" / "x.html")
+    )
+    assert (ended.code, "cannot write" in ended.err) == (1, True)

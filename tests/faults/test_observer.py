@@ -339,10 +339,17 @@ def wait_for_rows(look: Callable[[], list[Any]]) -> list[Any]:
     return look()
 
 
-def test_a_wrong_setting_of_the_page_is_said_and_the_app_serves(start: Start) -> None:
-    strange = {**OBSERVE, "OUTGROW_PAGE_HOST": "0.0.0.0"}
-    server = start(env=strange).until_ready(1)
+def test_a_page_that_strangers_could_reach_is_refused_before_anything_starts(start: Start) -> None:
+    server = start(env={**OBSERVE, "OUTGROW_PAGE_HOST": "0.0.0.0"})
+    assert server.process.wait(20) == 2
+    assert "OG302: the page on 0.0.0.0 can be reached" in server.text()
+    assert not (server.workspace / ".outgrow").exists()
+
+
+def test_what_only_the_observer_finds_wrong_is_said_and_the_app_serves(start: Start) -> None:
+    strange = {"OUTGROW_FORWARD": "http://127.0.0.1:1", "OUTGROW_FORWARD_HEADERS": "no colon"}
+    server = start(env={**OBSERVE, **strange}).until_ready(1)
     wait_until(lambda: "mend them, and reload" in server.text(), 20, "what is wrong")
-    assert "nobody needs a token" in server.text()
+    assert "has a line without `:`" in server.text()
     assert server.get("/pid")["pid"]
     assert server.stop() == 0

@@ -110,6 +110,11 @@ class Ledger:
                         return each
         return None
 
+    def callers(self, callee: str) -> dict[str, int]:
+        """How often each caller has called this so far."""
+        links = [link for report in self.all for link in report.links if link.callee == callee]
+        return {link.caller: link.calls for link in links}
+
     @property
     def all(self) -> list[Report]:
         """All reports."""

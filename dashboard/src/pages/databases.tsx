@@ -1,7 +1,7 @@
 import { useAsked } from "../api";
 import { count, ms, NONE, plain } from "../format";
 import { Empty, Panel, Share, Shown, signed, tone } from "../parts/panel";
-import { type Column, Table } from "../parts/table";
+import { type Column, numbers, Table } from "../parts/table";
 import { to } from "../place";
 import type { Databases, DatabaseUse, Statement, Statements, TableUse } from "../shapes";
 
@@ -53,10 +53,10 @@ const COLUMNS: Column<Statement>[] = [
     ),
   },
   { name: "Total", title: "Share of the time of all statements", n: true, by: (row) => row.total_ms, cell: (row) => <Share percent={row.share_percent} text={ms(row.total_ms)} /> },
-  { name: "Calls", n: true, by: (row) => row.calls, cell: (row) => count(row.calls) },
-  { name: "Mean", n: true, by: (row) => row.mean_ms ?? null, cell: (row) => ms(row.mean_ms) },
-  { name: "p95", n: true, by: (row) => row.p95_ms, cell: (row) => ms(row.p95_ms) },
-  { name: "Rows per call", n: true, by: (row) => (row.calls ? row.rows / row.calls : null), cell: (row) => plain(row.calls ? row.rows / row.calls : null) },
+  numbers("Calls", (row) => row.calls, count),
+  numbers("Mean", (row) => row.mean_ms, ms),
+  numbers("p95", (row) => row.p95_ms, ms),
+  numbers("Rows per call", (row) => (row.calls ? row.rows / row.calls : null), plain),
   {
     name: "Per request",
     title: "How often one run of its caller ran it, in 95 of 100 runs at most",
@@ -112,6 +112,6 @@ const TABLES: Column<TableUse & { whole_ms: number }>[] = [
       ),
   },
   { name: "Read by", wide: true, cell: (row) => row.readers.join(", ") || <span class="note">nobody</span> },
-  { name: "Statements", n: true, by: (row) => row.calls, cell: (row) => count(row.calls) },
+  numbers("Statements", (row) => row.calls, count),
   { name: "Time", n: true, by: (row) => row.total_ms, cell: (row) => <Share percent={(100 * row.total_ms) / (row.whole_ms || 1)} text={ms(row.total_ms)} /> },
 ];

@@ -2,7 +2,7 @@ import { useAsked } from "../api";
 import { Charts } from "./operation";
 import { count, ms, percent, rate } from "../format";
 import { Choices, Empty, Failing, Panel, Share, Shown } from "../parts/panel";
-import { Table } from "../parts/table";
+import { numbers, Table } from "../parts/table";
 import { ask, place, to } from "../place";
 import type { Operation, Operations, Series } from "../shapes";
 
@@ -76,15 +76,15 @@ const COLUMNS = [
     cell: (row: Operation) => <Share percent={row.impact_percent} text={percent(row.impact_percent)} />,
   },
   { name: "Rate", title: "Calls a second", n: true, by: (row: Operation) => row.requests_per_second, cell: (row: Operation) => `${rate(row.requests_per_second)}/s` },
-  { name: "Calls", n: true, by: (row: Operation) => row.calls, cell: (row: Operation) => count(row.calls) },
+  numbers("Calls", (row: Operation) => row.calls, count),
   {
     name: "Errors",
     n: true,
     by: (row: Operation) => row.error_percent,
     cell: (row: Operation) => <Failing percent={row.error_percent} />,
   },
-  { name: "p50", n: true, by: (row: Operation) => row.p50_ms, cell: (row: Operation) => ms(row.p50_ms) },
-  { name: "p95", n: true, by: (row: Operation) => row.p95_ms, cell: (row: Operation) => ms(row.p95_ms) },
-  { name: "p99", n: true, by: (row: Operation) => row.p99_ms, cell: (row: Operation) => ms(row.p99_ms) },
-  { name: "CPU per call", title: "Time on the event loop, by sample", n: true, by: (row: Operation) => row.cpu_ms_per_call, cell: (row: Operation) => ms(row.cpu_ms_per_call) },
+  numbers("p50", (row: Operation) => row.p50_ms, ms),
+  numbers("p95", (row: Operation) => row.p95_ms, ms),
+  numbers("p99", (row: Operation) => row.p99_ms, ms),
+  numbers("CPU per call", (row: Operation) => row.cpu_ms_per_call, ms, "Time on the event loop, by sample"),
 ];

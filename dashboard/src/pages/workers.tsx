@@ -2,7 +2,7 @@ import { useAsked } from "../api";
 import { ago, bytes, clock, count, ms, percent, rate, seconds } from "../format";
 import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone } from "../parts/panel";
-import { type Column, Table } from "../parts/table";
+import { type Column, numbers, Table } from "../parts/table";
 import type { Gap, Placement, Station, Stations, Worker, WorkerLine, Workers, WorkerSeries } from "../shapes";
 import { PlacementPanel } from "./placement";
 
@@ -56,7 +56,7 @@ function Over(props: { series: WorkerSeries }) {
   ].filter(Boolean).join(", ");
   return (
     <div class="grid">
-      {MEASURES.map(({ title, text, values, show, max }) => (
+      {MEASURES.map(([title, text, values, show, max = 0]) => (
         <Panel key={title} title={title} note={[text, note].filter(Boolean).join("; ")}>
           <Chart
             title={`${title} by worker`}
@@ -112,11 +112,12 @@ const LINES_MAX = 6;
 /** Three colours, each as a line and dashed. */
 const INKS = ["series-1", "series-2", "series-3"].flatMap((ink) => [{ ink }, { ink, dash: [5, 3] }]);
 
-const MEASURES: { title: string; text: string; values: (worker: WorkerLine) => (number | null)[]; show: (value: number | null) => string; max: number }[] = [
-  { title: "Busy", text: "", values: (worker) => worker.busy_percent, show: percent, max: 100 },
-  { title: "Loop lag", text: "p99: how late the event loop turned", values: (worker) => worker.loop_lag_p99_ms, show: ms, max: 0 },
-  { title: "GIL wait", text: "p99: how long a thread waited for the interpreter", values: (worker) => worker.gil_wait_p99_ms, show: ms, max: 0 },
-  { title: "Memory", text: "resident", values: (worker) => worker.memory_bytes, show: bytes, max: 0 },
+/** Title, what it is, its values, how they are shown, and how far the axis reaches at least. */
+const MEASURES: [string, string, (worker: WorkerLine) => (number | null)[], (value: number | null) => string, number?][] = [
+  ["Busy", "", (worker) => worker.busy_percent, percent, 100],
+  ["Loop lag", "p99: how late the event loop turned", (worker) => worker.loop_lag_p99_ms, ms],
+  ["GIL wait", "p99: how long a thread waited for the interpreter", (worker) => worker.gil_wait_p99_ms, ms],
+  ["Memory", "resident", (worker) => worker.memory_bytes, bytes],
 ];
 
 const STATES = { reporting: "", gone: "idle", lost: "bad" };
@@ -125,14 +126,14 @@ const WORKERS: Column<Worker>[] = [
   { name: "Worker", by: (row) => row.name, cell: (row) => <>{row.name}<span class="under">{row.machine} · {row.pid}</span></> },
   { name: "State", by: (row) => row.state, cell: (row) => <><span class={`state ${STATES[row.state]}`}>{row.state}</span><span class="under">{row.state === "reporting" ? `up ${seconds((Date.now() - row.began_at_ms) / 1000)}` : ago(row.seen_at_ms, Date.now())}</span></> },
   { name: "Busy", n: true, by: (row) => row.busy_percent, cell: (row) => <Share percent={row.busy_percent} text={signed(tone(row.busy_percent, 60, 80), percent(row.busy_percent))} kind={tone(row.busy_percent, 60, 80)} /> },
-  { name: "CPU", n: true, by: (row) => row.cpu_percent, cell: (row) => percent(row.cpu_percent) },
+  numbers("CPU", (row) => row.cpu_percent, percent),
   { name: "Loop lag p99", title: "How late the event loop turned", n: true, by: (row) => row.loop_lag_p99_ms, cell: (row) => signed(tone(row.loop_lag_p99_ms, 50, 200), ms(row.loop_lag_p99_ms)) },
   { name: "GIL wait p99", title: "How long a thread waited for the interpreter", n: true, by: (row) => row.gil_wait_p99_ms, cell: (row) => signed(tone(row.gil_wait_p99_ms, 10, 50), ms(row.gil_wait_p99_ms)) },
-  { name: "Core wait", title: "Share of time in which a thread was ready and no core was free, summed over its threads: above 100 % several waited", n: true, by: (row) => row.run_queue_percent, cell: (row) => percent(row.run_queue_percent) },
-  { name: "GC", n: true, by: (row) => row.gc_percent, cell: (row) => percent(row.gc_percent) },
-  { name: "Memory", n: true, by: (row) => row.memory_bytes, cell: (row) => bytes(row.memory_bytes) },
-  { name: "Threads", n: true, by: (row) => row.threads, cell: (row) => count(row.threads) },
-  { name: "Under way", n: true, by: (row) => row.in_flight, cell: (row) => count(row.in_flight) },
+  numbers("Core wait", (row) => row.run_queue_percent, percent, "Share of time in which a thread was ready and no core was free, summed over its threads: above 100 % several waited"),
+  numbers("GC", (row) => row.gc_percent, percent),
+  numbers("Memory", (row) => row.memory_bytes, bytes),
+  numbers("Threads", (row) => row.threads, count),
+  numbers("Under way", (row) => row.in_flight, count),
   { name: "Version", by: (row) => row.version, cell: (row) => <>{row.version}{row.commit ? <span class="under mono">{row.commit.slice(0, 8)}</span> : null}</> },
 ];
 
@@ -140,10 +141,10 @@ const STATIONS: Column<Station>[] = [
   { name: "Station", by: (row) => row.name, cell: (row) => <>{row.name}{row.name.startsWith(row.kind) ? null : <span class="note"> {row.kind}</span>}</> },
   { name: "Worker", by: (row) => row.worker, cell: (row) => row.worker },
   { name: "Busy", n: true, by: (row) => row.busy_percent, cell: (row) => <Share percent={row.busy_percent} text={signed(tone(row.busy_percent, 60, 80), percent(row.busy_percent))} kind={tone(row.busy_percent, 60, 80)} /> },
-  { name: "Of", title: "How many can be served at once", n: true, by: (row) => row.capacity, cell: (row) => count(row.capacity) },
+  numbers("Of", (row) => row.capacity, count, "How many can be served at once"),
   { name: "Uses", n: true, by: (row) => row.served_per_second, cell: (row) => `${rate(row.served_per_second)}/s` },
-  { name: "Held for", title: "Mean", n: true, by: (row) => row.hold_ms, cell: (row) => ms(row.hold_ms) },
-  { name: "Wait p95", n: true, by: (row) => row.wait_p95_ms, cell: (row) => ms(row.wait_p95_ms) },
-  { name: "Longest line", title: "The most that ever waited at once", n: true, by: (row) => row.queue_max, cell: (row) => count(row.queue_max) },
+  numbers("Held for", (row) => row.hold_ms, ms, "Mean"),
+  numbers("Wait p95", (row) => row.wait_p95_ms, ms),
+  numbers("Longest line", (row) => row.queue_max, count, "The most that ever waited at once"),
   { name: "Turned away", n: true, by: (row) => row.rejected, cell: (row) => (row.rejected ? <span class="is-bad">■ {count(row.rejected)}</span> : "0") },
 ];

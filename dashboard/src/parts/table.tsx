@@ -14,6 +14,11 @@ export interface Column<Row> {
   wide?: boolean;
 }
 
+/** A column of numbers, each shown in the same way. */
+export function numbers<Row>(name: string, by: (row: Row) => number | null, show: (value: number | null) => string, title = ""): Column<Row> {
+  return { name, title, n: true, by, cell: (row) => show(by(row)) };
+}
+
 export function Table<Row>(props: {
   caption: string;
   columns: Column<Row>[];

@@ -30,7 +30,7 @@ class StoreOwnedError(DurableError):
     """Another process has this file of events and jobs open; SQLite has one writer."""
 
     code = "OG703"
-    hint = "Stop the other process, or keep durable work on PostgreSQL"
+    hint = "Stop the other process; or take `outgrow run`, which has a keeper, or PostgreSQL"
 
 
 class StoreVersionError(DurableError):

@@ -69,7 +69,7 @@ class Worker:
     def run(self) -> int:
         """Serve until told to leave; returns the exit code of the process."""
         os.environ["OUTGROW_WORKER"] = self._begin.name
-        keep_at(self._begin.durable, leaves_unreadable=self._settings.leave_unreadable)
+        keep_at(self._begin.durable, self._settings)
         _prepare_process()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(self._live())

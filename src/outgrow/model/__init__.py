@@ -34,6 +34,7 @@ from outgrow.model.events import (
 )
 from outgrow.model.graph import Graph, graph_of
 from outgrow.model.jobs import BoundJob, EnqueueOptions, Job, JobOptions, job
+from outgrow.model.queues import QueueBounds, queue_bounds
 from outgrow.model.retry import Backoff
 from outgrow.model.schedule import CatchUp, Schedule, schedule
 from outgrow.model.schema import (
@@ -88,6 +89,7 @@ __all__ = [
     "Operation",
     "OperationOptions",
     "Parameter",
+    "QueueBounds",
     "ReadableWork",
     "Replicas",
     "Schedule",
@@ -120,6 +122,7 @@ __all__ = [
     "operation",
     "options_of_event",
     "provides",
+    "queue_bounds",
     "readable_work",
     "schedule",
     "service",

@@ -160,6 +160,12 @@ class Settings:
         short="URL",
         secret=True,
     )
+    queue: tuple[str, ...] = setting(
+        (),
+        "bound a queue of jobs: how many at once over all machines, how many in one worker (10"
+        " unless said), how many may start in so many seconds",
+        short="'NAME: concurrency=8, slots=4, rate=100/60'",
+    )
     leave_unreadable: bool = setting(
         False, "start although events or jobs wait that this version cannot read"
     )

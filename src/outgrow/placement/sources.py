@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from outgrow.errors import SettingsFileError, SettingValueError, UnknownSettingError
-from outgrow.model import Replicas, Settings
+from outgrow.model import Replicas, Settings, queue_bounds
 from outgrow.placement.plan_table import plan_in
 
 if typing.TYPE_CHECKING:
@@ -313,6 +313,7 @@ def _check_together(settings: Settings) -> None:
             )
     if not 1 <= settings.busy_percent <= 100:
         raise SettingValueError(f"`busy_percent` cannot be {settings.busy_percent}; it is 1 to 100")
+    queue_bounds(settings.queue)
     if settings.threads < 1:
         raise SettingValueError("`threads` cannot be 0; it is 1 or more")
     if settings.tls_key and not settings.tls_certificate:

@@ -11,8 +11,8 @@ import pytest
 from outgrow import Event, enqueue, job, publish, service, subscribe
 from outgrow.errors import OutgrowError
 from outgrow.host import Durable, DurableSource, Host, app_of
-from outgrow.model import events
-from outgrow.store import durable_at, wall_clock
+from outgrow.model import QueueBounds, events
+from outgrow.store import QueueLimits, Rate, durable_at, wall_clock
 
 
 def versions() -> tuple[Any, Any, Any]:
@@ -142,3 +142,27 @@ def test_another_type_is_fine_where_nothing_waits(tmp_path: Path) -> None:
     first, _, narrower = versions()
     asyncio.run(start(tmp_path, first))
     asyncio.run(start(tmp_path, narrower))
+
+
+def test_bounds_of_queues_are_what_the_settings_say(tmp_path: Path) -> None:
+    first, _, _ = versions()
+
+    async def limits_after(bounds: dict[str, QueueBounds] | None) -> QueueLimits:
+        events._events.clear()  # pyright: ignore[reportPrivateUsage]
+        store = durable_at(f"sqlite:///{tmp_path}/durable.db", is_fast=True)
+        source = DurableSource(lambda: Durable(store, "test", now_ms=wall_clock, bounds=bounds))
+        host = Host(app_of(first()[0]), source=source)
+        await host.start()
+        queues = {one.name: one.limits for one in await store.queue.queues()}
+        await host.stop()
+        await source.close()
+        return queues.get("bell", QueueLimits())
+
+    async def ask() -> None:
+        bell = QueueBounds(concurrency=3, rate_count=5, rate_seconds=2.0)
+        limited = QueueLimits(slots=3, rate=Rate(count=5, per_ms=2000))
+        assert await limits_after({"bell": bell}) == limited
+        assert await limits_after(None) == limited
+        assert await limits_after({}) == QueueLimits()
+
+    asyncio.run(ask())

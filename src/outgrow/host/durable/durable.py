@@ -15,9 +15,11 @@ from outgrow.host.durable.names import worker_name
 from outgrow.host.durable.schedules import Schedules
 from outgrow.host.durable.schemas import declare_all
 from outgrow.host.durable.tenure import Tenure
+from outgrow.model import QueueBounds
+from outgrow.store import QueueLimits, Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from outgrow.host.durable.attempts import Handler
     from outgrow.host.durable.forms import JobForm
@@ -56,7 +58,7 @@ class Durable:
         cares: Whether the store needs somebody who wakes and buries: a keeper does it itself.
         idle_seconds: How often the store is asked for work where no hint came.
         now_ms: The time by which schedules go.
-        slots: How many jobs of a queue, and keys of a subscription, are worked at once; by queue.
+        bounds: Of queues, by name; None to leave what the store has.
         leaves_unreadable: Whether it runs although something waits that it cannot read.
     """
 
@@ -69,7 +71,7 @@ class Durable:
         cares: bool = True,
         idle_seconds: float = IDLE_SECONDS,
         now_ms: Callable[[], int],
-        slots: Mapping[str, int] | None = None,
+        bounds: Mapping[str, QueueBounds] | None = None,
         leaves_unreadable: bool = False,
     ) -> None:
         self.store = store
@@ -79,7 +81,7 @@ class Durable:
         self._cares = cares
         self._idle_seconds = idle_seconds
         self.now_ms = now_ms
-        self._slots = slots or {}
+        self._bounds = bounds
         self._leaves_unreadable = leaves_unreadable
         self._declared: set[tuple[str, str]] = set()
         self._tenure: Tenure | None = None
@@ -138,7 +140,7 @@ class Durable:
             tenure = Tenure(self.store, worker_name(self._name))
             await tenure.start()
             self._tenure = tenure
-        made = [*await self._subscribed(work), *self._queues(work)]
+        made = [*await self._subscribed(work), *await self._queues(work)]
         schedules = Schedules(self.store, [form for form, _ in work.jobs], self.hints, self.now_ms)
         self._runners += made
         self._schedules.append(schedules)
@@ -155,24 +157,33 @@ class Durable:
                 model.name, form.topic, start=options.start, attempts_max=options.attempts_max
             )
             made.append(
-                EventRunner(
-                    self.store, self._tenure, model, handler, form, **self._ways(model.name)
-                )
+                EventRunner(self.store, self._tenure, model, handler, form, **self._ways(SLOTS))
             )
         return made
 
-    def _queues(self, work: Work) -> list[JobRunner]:
+    async def _queues(self, work: Work) -> list[JobRunner]:
         assert self._tenure is not None
         kinds: dict[str, dict[str, tuple[Handler, JobForm]]] = {}
         for form, handler in work.jobs:
             kinds.setdefault(form.model.queue, {})[form.model.name] = (handler, form)
+        bounds = self._bounds or {}
+        if self._bounds is not None:
+            await self._bound(kinds, self._bounds)
+        slots = {queue: bounds.get(queue, QueueBounds()).slots or SLOTS for queue in kinds}
         return [
-            JobRunner(self.store, self._tenure, queue, own, **self._ways(queue))
+            JobRunner(self.store, self._tenure, queue, own, **self._ways(slots[queue]))
             for queue, own in kinds.items()
         ]
 
-    def _ways(self, name: str) -> dict[str, Any]:
-        slots = self._slots.get(name, SLOTS)
+    async def _bound(self, queues: Iterable[str], bounds: Mapping[str, QueueBounds]) -> None:
+        """Have the store bound these queues as the settings say, or no more."""
+        known = {one.name: one.limits for one in await self.store.queue.queues()}
+        for queue in queues:
+            limits = limits_of(bounds.get(queue, QueueBounds()))
+            if limits != known.get(queue, QueueLimits()):
+                await self.store.queue.limit_queue(queue, limits)
+
+    def _ways(self, slots: int) -> dict[str, Any]:
         return {"slots": slots, "hints": self.hints, "idle_seconds": self._idle_seconds}
 
     @property
@@ -201,3 +212,11 @@ class Durable:
         """Close the store."""
         await self.care.stop()
         await self.store.stop()
+
+
+def limits_of(bounds: QueueBounds) -> QueueLimits:
+    """What the store holds a queue to."""
+    rate = None
+    if bounds.rate_count is not None:
+        rate = Rate(count=bounds.rate_count, per_ms=max(1, int(bounds.rate_seconds * 1e3)))
+    return QueueLimits(slots=bounds.concurrency, rate=rate)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from outgrow.host.durable.forms import JobForm
     from outgrow.host.durable.hints import Hints
-    from outgrow.model import Schedule
     from outgrow.store import DurableStore
 
 LOOK_SECONDS = 1.0
@@ -89,8 +88,3 @@ class Schedules:
 
 def _moment(at_ms: int) -> datetime:
     return datetime.fromtimestamp(at_ms / 1e3, UTC)
-
-
-def names_of(schedules: Sequence[Schedule]) -> list[str]:
-    """How schedules are shown."""
-    return [f"{one.cron} {one.zone}" for one in schedules]

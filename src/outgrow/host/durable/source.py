@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.host.durable.durable import Durable
 from outgrow.host.durable.hints import Hints
+from outgrow.model import queue_bounds
 from outgrow.store import durable_at, url_of_durable, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from outgrow.model import QueueBounds, Settings
     from outgrow.store import DurableStore
 
 
@@ -69,7 +72,6 @@ def kept_source(
     name: str,
     *,
     moves_at_once: bool = False,
-    slots: Mapping[str, int] | None = None,
 ) -> DurableSource:
     """That of a process whose durable work a keeper has.
 
@@ -77,7 +79,6 @@ def kept_source(
         meeting: Where the keeper answers.
         name: Of the worker.
         moves_at_once: See `DurableSource`.
-        slots: See `Durable`.
     """
 
     def make() -> Durable:
@@ -91,34 +92,41 @@ def kept_source(
             hints=hints,
             cares=False,
             now_ms=wall_clock,
-            slots=slots,
-            leaves_unreadable=_leaves_unreadable[0],
+            bounds=_said[0].bounds,
+            leaves_unreadable=_said[0].leaves_unreadable,
         )
 
     return DurableSource(make, moves_at_once=moves_at_once)
 
 
-_place = [""]
-_leaves_unreadable = [False]
+@dataclass(frozen=True)
+class _Said:
+    """What the supervisor says of durable work."""
+
+    place: str = ""
+    bounds: Mapping[str, QueueBounds] | None = None
+    leaves_unreadable: bool = False
 
 
-def keep_at(place: str, *, leaves_unreadable: bool) -> None:
-    """Say where the services of this process find durable work.
+_said = [_Said()]
+
+
+def keep_at(place: str, settings: Settings) -> None:
+    """Say where the services of this process find durable work, and how they do it.
 
     Args:
         place: A keeper's socket, or a URL.
-        leaves_unreadable: Whether they start although something waits that they cannot read.
+        settings: Of the app.
     """
-    _place[:] = [place]
-    _leaves_unreadable[:] = [leaves_unreadable]
+    _said[:] = [_Said(place, queue_bounds(settings.queue), settings.leave_unreadable)]
 
 
 def source_here(environment: Mapping[str, str]) -> DurableSource:
     """That of this process, at the place that its environment names."""
     name = environment.get("OUTGROW_WORKER", "services")
-    if _place[0].startswith("unix:"):
-        return kept_source(_place[0], name)
-    url = _place[0] or url_of_durable(environment)
+    if _said[0].place.startswith("unix:"):
+        return kept_source(_said[0].place, name)
+    url = _said[0].place or url_of_durable(environment)
 
     def make() -> Durable:
         ways: dict[str, Any] = {}
@@ -128,7 +136,8 @@ def source_here(environment: Mapping[str, str]) -> DurableSource:
             durable_at(url),
             name,
             now_ms=wall_clock,
-            leaves_unreadable=_leaves_unreadable[0],
+            bounds=_said[0].bounds,
+            leaves_unreadable=_said[0].leaves_unreadable,
             **ways,
         )
 

@@ -39,6 +39,6 @@ class JobEndedError(ServiceError):
     code = "OG713"
     hint = "`outgrow jobs show ID` says why"
 
-    def __init__(self, text: str, *, state: str) -> None:
-        super().__init__(text)
+    def __init__(self, text: str, *, hint: str | None = None, state: str = "") -> None:
+        super().__init__(text, hint=hint)
         self.state = state

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCRIPT_BYTES_MAX = 200_000
+LAYOUT_BYTES_MAX = 60_000
 STYLE_BYTES_MAX = 20_000
 PICTURE_BYTES_MAX = 150_000
 
 
 def test_the_script_and_the_style_are_small() -> None:
     assert (STATIC / "page.js").stat().st_size <= SCRIPT_BYTES_MAX
+    assert (STATIC / "layout.js").stat().st_size <= LAYOUT_BYTES_MAX
     assert (STATIC / "style.css").stat().st_size <= STYLE_BYTES_MAX
 
 

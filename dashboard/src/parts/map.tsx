@@ -1,10 +1,12 @@
 // The map of the app: who calls whom, how often, how well. Laid out anew only when its parts change.
-import * as dagre from "@dagrejs/dagre";
-import { useMemo } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
 import { ms, percent, rate } from "../format";
 import { to } from "../place";
 import type { Link, Node } from "../shapes";
-import { tone } from "./panel";
+import { Empty, tone } from "./panel";
+
+type Layout = typeof import("/static/layout.js");
 
 const WIDTH = 162;
 const HEIGHT = 66;
@@ -24,9 +26,29 @@ interface Laid {
   links: Map<string, { points: Spot[]; label: Spot }>;
 }
 
+/** Loaded with the first map. */
+const loaded = signal<Layout | "missing" | null>(null);
+
+async function load(): Promise<void> {
+  try {
+    loaded.value = await import("/static/layout.js");
+  } catch {
+    loaded.value = "missing";
+  }
+}
+
 export function ServiceMap(props: { nodes: Node[]; links: Link[] }) {
+  useEffect(() => {
+    if (!loaded.value) void load();
+  }, []);
+  if (loaded.value === "missing") return <Empty title="The map could not be loaded">Choose the list, or load the page again.</Empty>;
+  if (!loaded.value) return <p class="loading" role="status">Drawing …</p>;
+  return <Drawn {...props} dagre={loaded.value} />;
+}
+
+function Drawn(props: { nodes: Node[]; links: Link[]; dagre: Layout }) {
   const shape = [...props.nodes.map((node) => node.name), ...props.links.map(name)].join("\n");
-  const laid = useMemo(() => layout(props.nodes, props.links), [shape]);
+  const laid = useMemo(() => layout(props.dagre, props.nodes, props.links), [shape]);
   const most = Math.max(1e-9, ...props.links.map((link) => link.requests_per_second));
   return (
     <div class="map" tabindex={0} role="region" aria-label="Map of the app">
@@ -50,7 +72,7 @@ function name(link: Link): string {
   return `${link.caller} > ${link.callee}`;
 }
 
-function layout(nodes: Node[], links: Link[]): Laid {
+function layout(dagre: Layout, nodes: Node[], links: Link[]): Laid {
   const graph = new dagre.graphlib.Graph();
   graph.setGraph({ rankdir: "LR", nodesep: 18, ranksep: 30, edgesep: 14, marginx: 2, marginy: 6 });
   for (const node of nodes) graph.setNode(node.name, { width: WIDTH, height: HEIGHT });

@@ -38,6 +38,7 @@ PAGES = (
 _KINDS = {
     "index.html": "text/html; charset=utf-8",
     "page.js": "text/javascript; charset=utf-8",
+    "layout.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "mark.svg": "image/svg+xml",
 }

@@ -78,6 +78,7 @@ class Observing:
         say: Tells people.
         objectives: What is promised of operations, as outgrow.toml has it.
         signs: Which signs are silenced, likewise.
+        durable: Where events and jobs are kept; empty for nowhere.
 
     Attributes:
         page: Address of the page; empty where there is none.
@@ -91,13 +92,15 @@ class Observing:
         say: Callable[[str], None],
         objectives: Mapping[str, object],
         signs: Mapping[str, object] | None = None,
+        durable: str = "",
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._folder = folder
         self._pipes = pipes
         self._say = say
         self._settings = settings
-        self._seat = seat_of(settings, folder, objectives, signs or {})
+        self._durable = durable
+        self._seat = seat_of(settings, folder, objectives, signs or {}, durable)
         self._process: _Process | None = None
         self._sock: socket.socket | None = None
         self._start_at = 0.0
@@ -156,7 +159,7 @@ class Observing:
         signs: Mapping[str, object] | None = None,
     ) -> None:
         """Observe by other settings from now on; only the page stays where it is."""
-        seat = seat_of(settings, self._folder, objectives, signs or {})
+        seat = seat_of(settings, self._folder, objectives, signs or {}, self._durable)
         is_same, self._settings, self._seat = seat == self._seat, settings, seat
         self._is_wanted = self._must_run()
         self._failures, self._start_at = 0, 0.0

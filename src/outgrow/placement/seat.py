@@ -24,6 +24,8 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
         supervisor: Folder of the supervisor whom the page may ask for changes; empty for none.
         reports: Unix socket on which it hears workers of this machine; empty for none.
         api: Unix socket on which it answers its owner, who needs no token; empty for none.
+        durable: Where events and jobs are kept: the keeper's socket, or a server's URL, which is
+            shown nowhere, as it may hold a password; empty for nowhere.
         page_hosts: Further names under which the page is asked for.
         tokens_file: Who may ask; empty for those of the environment.
         days_max: How long things are kept; 0 has no limit.
@@ -46,6 +48,7 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     supervisor: str = ""
     reports: str = ""
     api: str = ""
+    durable: str = ""
     page_hosts: tuple[str, ...] = ()
     tokens_file: str = ""
     days_max: int = 0

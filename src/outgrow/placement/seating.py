@@ -55,6 +55,7 @@ def seat_of(
     folder: Folder,
     objectives: Mapping[str, object],
     signs: Mapping[str, object],
+    durable: str,
 ) -> Seat:
     """What an observer in a supervisor's folder keeps, and whom it answers."""
     return Seat(
@@ -63,6 +64,7 @@ def seat_of(
         supervisor=str(folder.path),
         reports=str(folder.calls_path() / REPORTS_NAME),
         api=str(folder.path / API_NAME),
+        durable=durable,
         page_hosts=settings.page_hosts,
         tokens_file=settings.tokens_file or "",
         days_max=settings.observe_days,

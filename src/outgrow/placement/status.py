@@ -35,6 +35,7 @@ def status_of(supervisor: Supervisor) -> dict[str, Any]:
         "up_seconds": round(time.time() - supervisor.started_at, _DIGITS),
         "addresses": [supervisor.listeners.address],
         "page": supervisor.page,
+        "is_durable": supervisor.is_durable,
         "keeper": supervisor.keeping.told(),
         "machine": {
             "cpus": machine.cpus,

@@ -80,6 +80,7 @@ class Supervisor:
         self._typed = typed
         self._watch = watch
         self._objectives, self._signs = objectives or {}, signs or {}
+        self.is_durable = False
         self._stop_asked_at = 0.0
         self._had_terminal = sys.stdin.isatty()
         self._stopping = asyncio.Event()
@@ -116,10 +117,11 @@ class Supervisor:
         )
         if told:
             self.say(told)
-        self.observing = Observing(
-            self.settings, folder, self._pipes, self.say, self._objectives, self._signs
-        )
         self.keeping = Keeping(self.settings, folder, self._pipes, self.say)
+        self.observing = Observing(
+            *(self.settings, folder, self._pipes, self.say, self._objectives, self._signs),
+            durable=self.keeping.place,
+        )
         control = ControlServer(self, folder.socket_path)
         try:
             become_subreaper()
@@ -207,8 +209,8 @@ class Supervisor:
         loads = {worker.load for worker in self.fleet.workers.values()}
         if self.fleet.change is not None:
             loads.add(self.fleet.change.target.load)
-        is_needed = any(load.loaded is not None and load.loaded.is_durable for load in loads)
-        self.keeping.settle(is_needed=is_needed)
+        self.is_durable = any(load.loaded is not None and load.loaded.is_durable for load in loads)
+        self.keeping.settle(is_needed=self.is_durable)
 
     def _remark_placement(self) -> None:
         """Have it marked where what runs where is not as it was."""

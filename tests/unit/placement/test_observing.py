@@ -84,7 +84,8 @@ class Stage:
     def begin(
         self, settings: Settings = SETTINGS, *, objectives: Mapping[str, object] | None = None
     ) -> Observing:
-        return Observing(settings, self.folder, None, self.said.append, objectives or {})
+        told = (settings, self.folder, None, self.said.append, objectives or {})
+        return Observing(*told, durable="unix:/run/keeper.sock")
 
     @property
     def last(self) -> Played:
@@ -124,6 +125,7 @@ def test_it_is_started_and_the_page_is_said_once_it_answers_and_the_app_serves(
         (first,) = stage.last.told()
         assert isinstance(first, Observe)
         assert (first.seat.app, first.seat.days_max) == ("shop:app", 3)
+        assert first.seat.durable == "unix:/run/keeper.sock"
         assert first.seat.objectives == {"GET /": {"errors_percent": 1}}
         assert Path(first.seat.api).parent == Path(first.seat.supervisor)
         stage.last.channel.send(Watching())

@@ -33,6 +33,7 @@ class FakeSupervisor:
         self.started_at = time.time() - 5
         self.page = "http://127.0.0.1:7788"
         self.keeping = SimpleNamespace(told=lambda: None)
+        self.is_durable = False
 
 
 def status(troupe: Troupe) -> dict[str, Any]:

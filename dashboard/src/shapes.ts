@@ -18,6 +18,16 @@ export interface Burn {
   is_burning: boolean;
 }
 
+export interface Cancelling {
+  id: string;
+}
+
+export interface Clearing {
+  do: "replay" | "discard";
+  fingerprint: string;
+  numbers: number[];
+}
+
 export interface DatabaseUse {
   name: string;
   services: string[];
@@ -28,6 +38,16 @@ export interface DatabaseUse {
 
 export interface Databases {
   databases: DatabaseUse[];
+}
+
+export interface DeadLetters {
+  fingerprint: string;
+  count: number;
+  first_at_ms: number;
+  last_at_ms: number;
+  name: string;
+  failure: string;
+  text: string;
 }
 
 export interface Entry {
@@ -116,6 +136,58 @@ export interface Heatmap {
   counts: number[][];
   exemplars: Exemplar[];
   marks: Mark[];
+}
+
+export interface Job {
+  id: string;
+  kind: string;
+  queue: string;
+  state: "ready" | "running" | "held" | "later" | "done" | "cancelled" | "expired" | "dead";
+  attempt: number;
+  attempts_max: number;
+  priority: number;
+  key: string | null;
+  enqueued_at_ms: number;
+  run_at_ms: number | null;
+  started_at_ms: number | null;
+  finished_at_ms: number | null;
+  is_cancelled: boolean;
+  progress: string | null;
+  result: string | null;
+  failure: string;
+  text: string;
+  fingerprint: string;
+}
+
+export interface JobFound {
+  may_change: boolean;
+  problem: Problem | null;
+  job: Job | null;
+}
+
+export interface Jobs {
+  problem: Problem | null;
+  jobs: Job[];
+  after: string | null;
+}
+
+export interface Letter {
+  number: number;
+  kind: "job" | "event";
+  id: string;
+  source: string;
+  name: string;
+  attempts: number;
+  died_at_ms: number;
+  failure: string;
+  text: string;
+}
+
+export interface Letters {
+  may_change: boolean;
+  problem: Problem | null;
+  letters: Letter[];
+  before: number | null;
 }
 
 export interface LimitAhead {
@@ -256,6 +328,12 @@ export interface PatternAhead {
   headroom: Between;
 }
 
+export interface Pausing {
+  kind: "queue" | "subscription";
+  name: string;
+  is_paused: boolean;
+}
+
 export interface Placement {
   state: string;
   may_change: boolean;
@@ -293,6 +371,26 @@ export interface PlannedGroup {
 export interface Problem {
   text: string;
   hint: string;
+}
+
+export interface Queue {
+  name: string;
+  is_paused: boolean;
+  slots: number | null;
+  ready_count: number;
+  running_count: number;
+  held_count: number;
+  later_count: number;
+  oldest_at_ms: number | null;
+}
+
+export interface Queues {
+  state: "open" | "away" | "none";
+  may_change: boolean;
+  problem: Problem | null;
+  queues: Queue[];
+  subscriptions: Subscription[];
+  dead: DeadLetters[];
 }
 
 export interface Responding {
@@ -408,6 +506,15 @@ export interface Station {
 
 export interface Stations {
   stations: Station[];
+}
+
+export interface Subscription {
+  name: string;
+  event: string;
+  is_paused: boolean;
+  unread_count: number;
+  parked_count: number;
+  next_try_at_ms: number | null;
 }
 
 export interface TableUse {

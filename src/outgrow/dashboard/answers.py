@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from outgrow.dashboard import calls, kept, objectives, shapes, working
 from outgrow.dashboard.asking import AskingError
+from outgrow.dashboard.tending import Tending
 from outgrow.placement import AUDIT
 from outgrow.telemetry import lower_edge_ns, quantile_ms
 
@@ -34,6 +35,7 @@ class Answers:
         supervision: Who runs where; None where no supervisor is near.
         promises: Objectives.
         foresight: Foresees limits; None where nothing can.
+        tending: Durable work; None where nobody here knows where it is kept.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Answers:
         supervision: Supervision | None = None,
         promises: tuple[Promise, ...] = (),
         foresight: Foresight | None = None,
+        tending: Tending | None = None,
     ) -> None:
         self._source = source
         self._app = app
         self._supervision = supervision
         self._promises = promises
         self._foresight = foresight
+        self._tending = tending or Tending(None)
         self._runs: dict[str, list[str]] = {}
         self._runs_at_ns = 0
 
@@ -203,6 +207,41 @@ class Answers:
         if not wish.is_only_shown:
             problem = outcome.problem.text if outcome.problem else None
             self._source.mark(asked.now_ns, AUDIT, wish.entry(asked.who, problem))
+        return outcome
+
+    def queues(self, asked: Asked) -> shapes.Queues:
+        """Durable work as a whole."""
+        return self._tending.queues(asked)
+
+    def jobs(self, asked: Asked) -> shapes.Jobs:
+        """A page of jobs."""
+        return self._tending.jobs(asked)
+
+    def job(self, asked: Asked) -> shapes.JobFound:
+        """One job."""
+        return self._tending.job(asked)
+
+    def letters(self, asked: Asked) -> shapes.Letters:
+        """A page of dead letters."""
+        return self._tending.letters(asked)
+
+    def pause(self, asked: Asked) -> shapes.Outcome:
+        """Pause a queue or a subscription, or have it go on."""
+        return self._tended(asked, *self._tending.pause(asked.body))
+
+    def cancel(self, asked: Asked) -> shapes.Outcome:
+        """End a job."""
+        return self._tended(asked, *self._tending.cancel(asked.body))
+
+    def clear(self, asked: Asked) -> shapes.Outcome:
+        """Try dead letters again, or forget them."""
+        return self._tended(asked, *self._tending.clear(asked.body))
+
+    def _tended(self, asked: Asked, what: str, outcome: shapes.Outcome) -> shapes.Outcome:
+        """Write down who asked for what, and what came of it."""
+        problem = outcome.problem
+        end = f"refused, {problem.text}" if problem else "; ".join(outcome.steps)
+        self._source.mark(asked.now_ns, AUDIT, f"{asked.who}: {what}: {end}")
         return outcome
 
 

@@ -23,6 +23,7 @@ from outgrow.dashboard.page import PAGES, SAFETY, Files
 from outgrow.dashboard.placing import Supervision
 from outgrow.dashboard.routes import Token, routes_to
 from outgrow.dashboard.shapes import Problem
+from outgrow.dashboard.tending import Tending
 from outgrow.errors import OutgrowError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from outgrow.dashboard.foresight import Foresight
     from outgrow.dashboard.objectives import Promise
     from outgrow.dashboard.openapi import Route
+    from outgrow.dashboard.reaching import Reach
     from outgrow.dashboard.routes import Answering
     from outgrow.dashboard.source import Source
 
@@ -56,6 +58,7 @@ def page_app(
     access: Access | None = None,
     promises: tuple[Promise, ...] = (),
     foresight: Foresight | None = None,
+    reach: Reach | None = None,
     further: Sequence[HttpRoute] = (),
 ) -> Starlette:
     """The observer's app: what a source of telemetry knows, as JSON and as the page.
@@ -68,11 +71,17 @@ def page_app(
         access: Who may ask; programs of this machine where nothing is said.
         promises: Objectives.
         foresight: Foresees limits; None where nothing can.
+        reach: Asks durable work; None where nobody here knows where it is kept.
         further: Routes beside the API's, such as the receivers of telemetry.
     """
     supervision = Supervision(folder) if folder else None
     known = Answers(
-        source, app=app, supervision=supervision, promises=promises, foresight=foresight
+        source,
+        app=app,
+        supervision=supervision,
+        promises=promises,
+        foresight=foresight,
+        tending=Tending(reach, supervision),
     )
     return api_app(known, version=version, access=access, further=further)
 

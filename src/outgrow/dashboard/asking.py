@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Kind = Literal["time", "integer", "number", "text", "hex"]
+Kind = Literal["time", "integer", "number", "text", "hex", "word"]
 
 DAYS_MAX = 32
 LIMIT_MAX = 1000
@@ -45,6 +45,7 @@ class Parameter:
         min: For numbers.
         max: For numbers; the most characters of a text.
         digits: Of a `hex`.
+        words: That a `word` may be.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Parameter:
     min: float = 0
     max: float = TEXT_CHARACTERS_MAX
     digits: int = 32
+    words: tuple[str, ...] = ()
 
     def schema(self) -> dict[str, Any]:
         """As OpenAPI says it."""
@@ -62,6 +64,8 @@ class Parameter:
             found = {"type": self.kind, "minimum": self.min, "maximum": self.max}
         elif self.kind == "hex":
             found["pattern"] = f"^[0-9a-f]{{{self.digits}}}$"
+        elif self.kind == "word":
+            found["enum"] = list(self.words)
         elif self.kind == "text":
             found["maxLength"] = int(self.max)
         if self.default is not None:
@@ -80,6 +84,11 @@ class Parameter:
             return self._number(text)
         if self.kind == "hex":
             return self._hex(text)
+        if self.kind == "word" and text not in self.words:
+            raise AskingError(
+                f"`{self.name}` is `{text[:40]}`, which it cannot be",
+                f"Say one of: {', '.join(self.words)}",
+            )
         if len(text) > self.max:
             raise AskingError(
                 f"`{self.name}` has {len(text)} characters", f"Take at most {self.max:.0f}"

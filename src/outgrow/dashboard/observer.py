@@ -22,6 +22,7 @@ from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.marking import Marking
 from outgrow.dashboard.objectives import promises_in
 from outgrow.dashboard.placing import Supervision
+from outgrow.dashboard.reaching import Reach
 from outgrow.dashboard.record import verified_in
 from outgrow.dashboard.silencing import silences_in
 from outgrow.errors import AlreadyRunningError, FolderError, SettingValueError
@@ -76,6 +77,7 @@ class Observer:
         self._servers: list[WebServer] = []
         self._lock: int | None = None
         self._foresight: Foresight | None = None
+        self._reach: Reach | None = None
         self.archive: Archive | None = None
         self.reports: ReportServer | None = None
         self.reports_port = 0
@@ -99,6 +101,7 @@ class Observer:
         self._foresight = Foresight(
             archive, self._promises, self._groups, self._silences, record=self._verified
         )
+        self._reach = Reach(seat.durable) if seat.durable else None
         self._feeds.open(archive)
         intake = Marking(archive, time.time_ns, _known(archive))
         self.reports = ReportServer(intake, token=seat.reports_token)
@@ -138,6 +141,7 @@ class Observer:
             access=access,
             promises=self._promises,
             foresight=self._foresight,
+            reach=self._reach,
             further=self._feeds.routes(access),
         )
 
@@ -177,6 +181,8 @@ class Observer:
     async def stop(self) -> None:
         """Hear and answer no more, and write all that waits."""
         await self.answer_no_more()
+        if self._reach is not None:
+            await self._reach.stop()
         if self.reports is not None:
             await self.reports.close()
         await asyncio.to_thread(self._feeds.close)

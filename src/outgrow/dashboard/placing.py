@@ -40,6 +40,13 @@ class Supervision:
             restarts=status["restarts"],
         )
 
+    def is_durable(self) -> bool | None:
+        """Whether the app has events or jobs; None where no supervisor answers."""
+        try:
+            return self._client.status()["is_durable"]
+        except NotRunningError:
+            return None
+
     def change(self, wish: Wish) -> Outcome:
         """Carry a change out. It may take as long as the app takes to start."""
         steps: list[str] = []

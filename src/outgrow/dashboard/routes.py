@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, get_args
 
 import msgspec
 
@@ -47,6 +47,18 @@ _ONLY_PLACEMENT = Parameter(
     text="1: only what `outgrow apply` carries out",
     default=0,
     max=1,
+)
+_STATE = Parameter(
+    name="state",
+    kind="word",
+    text="Only jobs in this state",
+    default="ready",
+    words=get_args(shapes.JobState),
+)
+_QUEUE = Parameter(name="queue", kind="text", text="Only of this queue")
+_AFTER = Parameter(name="after", kind="text", text="Go on after this job; from the answer before")
+_BEFORE_NUMBER = Parameter(
+    name="before", kind="integer", text="Only lower numbers; from the answer before", max=1e15
 )
 _SEVERITY = Parameter(
     name="severity_min",
@@ -155,10 +167,38 @@ class Answering(Protocol):
         """Carry a change out."""
         ...
 
+    def queues(self, asked: Asked, /) -> shapes.Queues:
+        """Durable work as a whole."""
+        ...
+
+    def jobs(self, asked: Asked, /) -> shapes.Jobs:
+        """A page of jobs."""
+        ...
+
+    def job(self, asked: Asked, /) -> shapes.JobFound:
+        """One job."""
+        ...
+
+    def letters(self, asked: Asked, /) -> shapes.Letters:
+        """A page of dead letters."""
+        ...
+
+    def pause(self, asked: Asked, /) -> shapes.Outcome:
+        """Pause a queue or a subscription, or have it go on."""
+        ...
+
+    def cancel(self, asked: Asked, /) -> shapes.Outcome:
+        """End a job."""
+        ...
+
+    def clear(self, asked: Asked, /) -> shapes.Outcome:
+        """Try dead letters again, or forget them."""
+        ...
+
 
 def routes_to(known: Answering) -> list[Route]:
     """The table of what can be asked, answered by these."""
-    return [*_calls(known), *_kept(known), *_deployed(known), *_foreseen(known)]
+    return [*_calls(known), *_kept(known), *_deployed(known), *_foreseen(known), *_queued(known)]
 
 
 def _calls(known: Answering) -> list[Route]:
@@ -340,6 +380,61 @@ def _foreseen(known: Answering) -> list[Route]:
             text="Warning signs, those with the largest gain first",
             call=known.signs,
             parameters=(*HISTORY, limit()),
+        ),
+    ]
+
+
+def _queued(known: Answering) -> list[Route]:
+    return [
+        Route(
+            path="queues",
+            answer=shapes.Queues,
+            text="Queues of jobs, subscriptions to events, and dead letters by fingerprint",
+            call=known.queues,
+        ),
+        Route(
+            path="queues",
+            method="POST",
+            answer=shapes.Outcome,
+            text="Pause or resume a queue or a subscription; needs the role operate",
+            call=known.pause,
+            body=shapes.Pausing,
+        ),
+        Route(
+            path="jobs",
+            answer=shapes.Jobs,
+            text="Jobs in one state, those that came first before others",
+            call=known.jobs,
+            parameters=(_STATE, _QUEUE, _AFTER, limit(50)),
+        ),
+        Route(
+            path="jobs/{name}",
+            answer=shapes.JobFound,
+            text="One job by its id, with its progress, result and failure",
+            call=known.job,
+        ),
+        Route(
+            path="jobs",
+            method="POST",
+            answer=shapes.Outcome,
+            text="Cancel a job; needs the role operate",
+            call=known.cancel,
+            body=shapes.Cancelling,
+        ),
+        Route(
+            path="dead/{name}",
+            answer=shapes.Letters,
+            text="Dead letters with a fingerprint, the last first",
+            call=known.letters,
+            parameters=(_BEFORE_NUMBER, limit(50)),
+        ),
+        Route(
+            path="dead",
+            method="POST",
+            answer=shapes.Outcome,
+            text="Try dead letters again, or discard them; needs the role operate",
+            call=known.clear,
+            body=shapes.Clearing,
         ),
     ]
 

@@ -21,15 +21,17 @@ from tests.unit.dashboard.shop_facts import (
 )
 from tests.unit.dashboard.shop_growth import SECOND_MS, Growing, swing
 from tests.unit.dashboard.shop_spans import waterfall
+from tests.unit.dashboard.shop_work import Working
 from tests.unit.dashboard.shop_workers import worker_series, workers
 
 
-class ShopAnswers(Growing):
+class ShopAnswers(Growing, Working):
     """Answers of the shop; changes are remembered and shown in the audit."""
 
     def __init__(self) -> None:
         self.entries: list[shapes.Entry] = []
         self.wishes: list[Wish] = []
+        self.changes = []
 
     def now(self, asked: Asked) -> shapes.Now:
         at_ms = asked.now_ns / 1e6

@@ -12,8 +12,14 @@ from outgrow.dashboard.routes import routes_to
 from outgrow.placement import Wish
 from tests.unit.dashboard.asking_api import MOMENT_NS, ask
 from tests.unit.dashboard.shop import ShopAnswers
+from tests.unit.dashboard.shop_work import FINGERPRINT, RUNNING
 
-NAMED = {"traces": "4bf92f3577b34da6a3ce929d0e0e4736", "operations": "POST%20%2Forders"}
+NAMED = {
+    "traces": "4bf92f3577b34da6a3ce929d0e0e4736",
+    "operations": "POST%20%2Forders",
+    "jobs": RUNNING,
+    "dead": FINGERPRINT,
+}
 GETS = [route for route in routes_to(ShopAnswers()) if route.method == "GET"]
 
 

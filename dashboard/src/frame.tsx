@@ -18,6 +18,7 @@ const PAGES: [string, string][] = [
   ["logs", "Logs"],
   ["exceptions", "Exceptions"],
   ["databases", "Databases"],
+  ["jobs", "Jobs"],
   ["workers", "Workers"],
   ["objectives", "Objectives"],
   ["audit", "Changes"],
@@ -66,7 +67,7 @@ export function Frame(props: { children: ComponentChildren }) {
           <h1 id="title" tabindex={-1}>
             {argument ? <><a class="back" href={to(page)}>{titleOf(page)}</a> <span class="note">/</span> {page === "traces" ? <span class="mono">{about}</span> : about}</> : titleOf(page)}
           </h1>
-          {["objectives", "growth"].includes(page) || (page === "traces" && argument) ? null : <Tools />}
+          {["objectives", "growth"].includes(page) || (page === "traces" && argument) ? null : <Tools hasPeriod={page !== "jobs"} />}
         </div>
         {needsToken.value ? <SignIn /> : <><Lost />{props.children}<Twin /></>}
       </main>
@@ -96,7 +97,7 @@ function Live() {
   );
 }
 
-function Tools() {
+function Tools(props: { hasPeriod: boolean }) {
   const { last, from, to: until } = period.value;
   return (
     <div class="tools">
@@ -106,9 +107,9 @@ function Tools() {
           <button type="button" class="button" onClick={() => ask({ from: "", to: "" })}>Back to live</button>
         </span>
       )}
-      <Choices label="Period" options={PERIODS} value={last} onChoose={look} />
+      {props.hasPeriod ? <Choices label="Period" options={PERIODS} value={last} onChoose={look} /> : null}
       <button type="button" class="button" aria-pressed={!live.value} onClick={() => (live.value = !live.value)}>
-        {live.value ? "Pause" : "Resume"}
+        {live.value ? "Pause" : "Resume"}{props.hasPeriod ? "" : " updates"}
       </button>
     </div>
   );

@@ -6,6 +6,8 @@ import { AuditPage } from "./pages/audit";
 import { DatabasesPage } from "./pages/databases";
 import { ExceptionsPage } from "./pages/exceptions";
 import { GrowthPage } from "./pages/growth";
+import { DeadPage, JobPage } from "./pages/job";
+import { JobsPage } from "./pages/jobs";
 import { LogsPage } from "./pages/logs";
 import { NowPage } from "./pages/now";
 import { ObjectivesPage } from "./pages/objectives";
@@ -32,6 +34,9 @@ function Page() {
       return <ExceptionsPage fingerprint={argument} />;
     case "databases":
       return <DatabasesPage />;
+    case "jobs":
+      if (argument.startsWith("dead/")) return <DeadPage key={argument} fingerprint={argument.slice(5)} />;
+      return argument ? <JobPage key={argument} id={argument} /> : <JobsPage />;
     case "workers":
       return <WorkersPage />;
     case "objectives":

@@ -22,6 +22,9 @@ PAGES = {
     "logs": "/logs",
     "exceptions": "/exceptions/0000000000000001",
     "databases": "/databases",
+    "jobs": "/jobs",
+    "job": "/jobs/01a230f8-d43b-7be4-8936-12f99bbd2d17",
+    "dead": "/jobs/dead%2F9882064824db5194",
     "workers": "/workers",
     "objectives": "/objectives",
     "changes": "/audit",
@@ -29,6 +32,8 @@ PAGES = {
 # What must be there before a page counts as shown.
 _SHOWN = {
     "now": ".map a.node, table",
+    "jobs": ".panel[aria-label=Jobs] table",
+    "job": ".facts",
     "growth": ".chart .u-over",
     "logs": ".log",
     "trace": ".falls .span",

@@ -13,6 +13,7 @@ const ASKED: Record<string, [list: string, one?: string]> = {
   exceptions: ["exceptions", "exceptions"],
   databases: ["statements"],
   growth: ["forecast"],
+  jobs: ["queues", "jobs/{}"],
   workers: ["workers"],
   objectives: ["objectives"],
   audit: ["audit"],
@@ -31,6 +32,7 @@ function asked(): string {
   const { from, to } = period.value;
   const passed = Object.fromEntries((PASSED[page] ?? []).map((name) => [name, query.get(name)]));
   if (page === "growth") return target(list, { times: query.get("times") ?? TIMES });
+  if (page === "jobs") return target(argument.startsWith("dead/") ? argument : argument ? `jobs/${argument}` : list);
   return target((argument ? one : list).replace("{}", encodeURIComponent(argument)), page === "now" ? {} : { from, to, ...(argument ? {} : passed) });
 }
 
@@ -44,8 +46,17 @@ function verb(): string {
     const severity = SEVERITIES[query.get("severity_min") ?? ""] ?? "";
     return `outgrow logs${quoted("text", query.get("text"))}${quoted("severity", severity)}${quoted("worker", query.get("worker"))}${quoted("trace", query.get("trace_id"))}`;
   }
+  if (page === "jobs") return jobsVerb(argument, query);
   if (page === "traces" && argument) return `outgrow logs --trace ${quote(argument)}`;
   return "";
+}
+
+/** A list of jobs where one was searched for, or the whole. */
+function jobsVerb(argument: string, query: URLSearchParams): string {
+  if (argument.startsWith("dead/")) return `outgrow jobs dead ${quote(argument.slice(5))}`;
+  if (argument) return `outgrow jobs show ${quote(argument)}`;
+  const asked = ["state", "queue", "after"].map((name) => (query.get(name) ? ` --${name} ${quote(query.get(name) ?? "")}` : "")).join("");
+  return asked ? `outgrow jobs list${asked}` : "outgrow jobs";
 }
 
 export function quote(value: string): string {

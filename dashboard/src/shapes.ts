@@ -147,7 +147,7 @@ export interface Job {
   attempts_max: number;
   priority: number;
   key: string | null;
-  enqueued_at_ms: number;
+  enqueued_at_ms: number | null;
   run_at_ms: number | null;
   started_at_ms: number | null;
   finished_at_ms: number | null;

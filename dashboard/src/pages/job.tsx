@@ -7,7 +7,7 @@ import { Empty, Figures, Panel, Shown } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { place, subject, to } from "../place";
 import type { Job, JobFound, Letter, Letters } from "../shapes";
-import { ALWAYS, IsAway, MayNot } from "./jobs";
+import { Ago, ALWAYS, IsAway, MayNot } from "./jobs";
 
 const TONES: Record<string, string> = { dead: "is-bad", expired: "is-warn", cancelled: "is-warn" };
 const STOPPABLE = ["ready", "running", "held", "later"];
@@ -47,10 +47,10 @@ function One(props: { job: Job; may: boolean }) {
     ["Queue", job.queue],
     ["Key", job.key ?? ""],
     ["Priority", job.priority ? String(job.priority) : ""],
-    ["Came", moment(job.enqueued_at_ms)],
-    ["May start", isOpen && job.run_at_ms !== null ? moment(job.run_at_ms) : ""],
-    ["Last attempt", job.started_at_ms === null ? "" : moment(job.started_at_ms)],
-    ["Ended", job.finished_at_ms === null ? "" : moment(job.finished_at_ms)],
+    ["Came", when(job.enqueued_at_ms)],
+    ["May start", isOpen ? when(job.run_at_ms) : ""],
+    ["Last attempt", when(job.started_at_ms)],
+    ["Ended", when(job.finished_at_ms)],
   ];
   return (
     <>
@@ -58,7 +58,7 @@ function One(props: { job: Job; may: boolean }) {
         items={[
           { name: "State", value: job.state, tone: TONES[job.state] ?? "" },
           { name: "Attempt", value: String(job.attempt), unit: job.attempts_max ? `of ${job.attempts_max}` : "" },
-          { name: "Came", value: ago(job.enqueued_at_ms, Date.now()) },
+          job.finished_at_ms === null ? { name: "Came", value: passed(job.enqueued_at_ms) } : { name: "Ended", value: passed(job.finished_at_ms) },
           { name: "Progress", value: share(job.progress) ?? (job.progress === null ? NONE : "below") },
         ]}
       />
@@ -83,6 +83,14 @@ function One(props: { job: Job; may: boolean }) {
       {job.result === null ? null : <Panel title="Result"><pre>{job.result}</pre></Panel>}
     </>
   );
+}
+
+function when(atMs: number | null): string {
+  return atMs === null ? "" : moment(atMs);
+}
+
+function passed(atMs: number | null): string {
+  return atMs === null ? NONE : ago(atMs, Date.now());
 }
 
 /** A number from 0 to 1 as a share; null for anything else. */
@@ -161,7 +169,7 @@ function columns(may: boolean, course: ReturnType<typeof useCourse>): Column<Let
     { name: "Number", n: true, by: (row) => row.number, cell: (row) => row.number },
     { name: "From", title: "Queue or subscription", by: (row) => row.source, cell: (row) => row.source },
     { name: "Attempts", n: true, by: (row) => row.attempts, cell: (row) => row.attempts },
-    { name: "Died", n: true, by: (row) => row.died_at_ms, cell: (row) => <span title={moment(row.died_at_ms)}>{ago(row.died_at_ms, Date.now())}</span> },
+    { name: "Died", n: true, by: (row) => row.died_at_ms, cell: (row) => <Ago at={row.died_at_ms} /> },
   ];
   if (may) {
     found.push({

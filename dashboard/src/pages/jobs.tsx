@@ -1,6 +1,6 @@
 // Durable work: queues, subscriptions, jobs by state, and what used up its attempts.
 import { useAsked } from "../api";
-import { ago, count, moment, seconds } from "../format";
+import { ago, count, moment, NONE, seconds } from "../format";
 import { Ask, Asking, type Change, useCourse } from "../parts/change";
 import { Empty, Panel, Problem, Shown, signed } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
@@ -40,6 +40,10 @@ function None(props: { problem: Away | null }) {
 /** Whoever keeps durable work does not answer; the page goes on asking. */
 export function IsAway(props: { problem: Away | null }) {
   return props.problem ? <div class="alarm" role="alert"><Problem text={props.problem.text} hint={props.problem.hint} /></div> : null;
+}
+
+export function Ago(props: { at: number | null }) {
+  return props.at === null ? <>{NONE}</> : <span title={moment(props.at)}>{ago(props.at, Date.now())}</span>;
 }
 
 export function MayNot(props: { may: boolean }) {
@@ -118,8 +122,8 @@ const GROUPS: Column<DeadLetters>[] = [
   },
   { name: "Letters", n: true, by: (row) => row.count, cell: (row) => count(row.count) },
   { name: "What", by: (row) => row.name, cell: (row) => row.name },
-  { name: "Last", n: true, by: (row) => row.last_at_ms, cell: (row) => <span title={moment(row.last_at_ms)}>{ago(row.last_at_ms, Date.now())}</span> },
-  { name: "First", n: true, by: (row) => row.first_at_ms, cell: (row) => <span title={moment(row.first_at_ms)}>{ago(row.first_at_ms, Date.now())}</span> },
+  { name: "Last", n: true, by: (row) => row.last_at_ms, cell: (row) => <Ago at={row.last_at_ms} /> },
+  { name: "First", n: true, by: (row) => row.first_at_ms, cell: (row) => <Ago at={row.first_at_ms} /> },
 ];
 
 function Dead(props: { found: Queues }) {
@@ -182,7 +186,7 @@ function List(props: { queues: Queue[] }) {
 }
 
 /** When the state that it is in began. */
-function since(job: Job): number {
+function since(job: Job): number | null {
   return job.finished_at_ms ?? (job.state === "running" ? job.started_at_ms : null) ?? job.enqueued_at_ms;
 }
 
@@ -200,5 +204,5 @@ const COLUMNS: Column<Job>[] = [
   },
   { name: "Queue", by: (row) => row.queue, cell: (row) => row.queue },
   { name: "Attempt", n: true, by: (row) => row.attempt, cell: (row) => (row.attempts_max ? `${row.attempt} of ${row.attempts_max}` : row.attempt) },
-  { name: "Since", n: true, by: since, cell: (row) => <span title={moment(since(row))}>{ago(since(row), Date.now())}</span> },
+  { name: "Since", n: true, by: since, cell: (row) => <Ago at={since(row)} /> },
 ];

@@ -315,7 +315,7 @@ def _job(one: JobView) -> shapes.Job:
         attempts_max=one.attempts_max,
         priority=one.priority,
         key=one.key,
-        enqueued_at_ms=one.enqueued_ms,
+        enqueued_at_ms=one.enqueued_ms or None,
         run_at_ms=one.run_at_ms,
         started_at_ms=one.started_ms,
         finished_at_ms=one.finished_ms,

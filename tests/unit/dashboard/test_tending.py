@@ -144,6 +144,7 @@ def test_a_job_is_told_with_its_progress_result_and_failure(tmp_path: Path) -> N
         (dead,) = await killed(desk.store, 1)
         told = (await desk.get(f"jobs/{dead}"))["job"]
         assert (told["state"], told["failure"], told["text"]) == ("dead", "ValueError", "no")
+        assert told["enqueued_at_ms"] is None, "history does not keep it, and 1970 is not when"
         lease = await desk.store.crew.register("v")
         await desk.store.queue.enqueue([job(queue="mail")])
         (taken,) = await desk.store.queue.claim(lease, "mail")

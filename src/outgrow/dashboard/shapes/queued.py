@@ -92,6 +92,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         state: Where it stands; `held` is one that waits for its key's limit.
         attempt: How many were started.
         attempts_max: How many there may be; 0 where that is no longer known.
+        enqueued_at_ms: When it came; None where that is no longer known, as of one that has ended.
         started_at_ms: When the last attempt began.
         is_cancelled: Somebody wants it to stop.
         progress: What it reported last, as JSON.
@@ -109,7 +110,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     attempts_max: int
     priority: int
     key: str | None
-    enqueued_at_ms: float
+    enqueued_at_ms: float | None
     run_at_ms: float | None
     started_at_ms: float | None
     finished_at_ms: float | None

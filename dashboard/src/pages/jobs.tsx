@@ -2,7 +2,7 @@
 import { useAsked } from "../api";
 import { ago, count, moment, NONE, seconds } from "../format";
 import { Ask, Asking, type Change, useCourse } from "../parts/change";
-import { Empty, Panel, Problem, Shown, signed } from "../parts/panel";
+import { Empty, Panel, Problem, Shown, signed, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { quote } from "../parts/twin";
 import { ask, place, to } from "../place";
@@ -34,7 +34,8 @@ export function JobsPage() {
 }
 
 function None(props: { problem: Away | null }) {
-  return <Empty title="No events and no jobs">{props.problem ? <Problem text={props.problem.text} hint={props.problem.hint} /> : null}</Empty>;
+  const { text = "", hint = "" } = props.problem ?? {};
+  return <Empty title={text.charAt(0).toUpperCase() + text.slice(1)}><Words text={hint} />.</Empty>;
 }
 
 /** Whoever keeps durable work does not answer; the page goes on asking. */

@@ -26,6 +26,7 @@ DRAWN = {
     ("operation", "light"),
     ("trace", "light"),
     ("databases", "light"),
+    ("jobs", "light"),
     ("workers", "dark"),
 }
 # Those drawn in their whole height: the others end with an address, whose port changes.

@@ -60,6 +60,7 @@ class Reach:
         self._has_keeper = place.startswith("unix:")
         self._store: DurableStore | None = None
         self._opening: asyncio.Task[DurableStore] | None = None
+        self._flaw: AwayError | None = None
         self._again_at = 0.0
 
     def ask(
@@ -87,23 +88,35 @@ class Reach:
     async def _asked(
         self, what: Callable[[DurableStore], Coroutine[Any, Any, T]], seconds: float
     ) -> T:
-        if self._loop.time() < self._again_at:
-            raise self._away()
+        if self._flaw is not None:
+            if self._loop.time() < self._again_at:
+                raise AwayError(self._flaw.text, self._flaw.hint)
+            # One tries, and others need not wait for what comes of it.
+            self._again_at = self._loop.time() + seconds
         try:
             async with asyncio.timeout(seconds):
-                return await what(await self._opened())
-        except (SubscriptionMissingError, AwayError):
+                answer = await what(await self._opened())
+        except SubscriptionMissingError:
+            self._flaw = None
             raise
+        except AwayError as problem:
+            raise self._failed(problem) from None
         except (OutgrowError, OSError) as problem:  # a `TimeoutError` is one of these
-            self._again_at = self._loop.time() + AGAIN_SECONDS
             _log.debug("durable work was not answered for: %s", type(problem).__name__)
-            raise self._away() from None
+            raise self._failed(self._away()) from None
+        self._flaw = None
+        return answer
+
+    def _failed(self, flaw: AwayError) -> AwayError:
+        self._flaw, self._again_at = flaw, self._loop.time() + AGAIN_SECONDS
+        return flaw
 
     async def _opened(self) -> DurableStore:
         if self._store is not None:
             return self._store
         if self._opening is None:
             self._opening = asyncio.create_task(self._open(), name="outgrow-durable-opening")
+            self._opening.add_done_callback(_looked_at)
         # Whoever asks next goes on waiting for the same.
         return await asyncio.shield(self._opening)
 
@@ -121,10 +134,8 @@ class Reach:
         try:
             return await _started(durable_at(self._place, connections_max=CONNECTIONS_MAX))
         except (StoreVersionError, PackageMissingError) as problem:
-            self._again_at = self._loop.time() + AGAIN_SECONDS
             raise AwayError(problem.text, problem.hint) from None
         except Exception as problem:  # a driver has many, and they may tell the URL
-            self._again_at = self._loop.time() + AGAIN_SECONDS
             _log.debug("durable work could not be opened: %s", type(problem).__name__)
             raise self._away() from None
 
@@ -149,6 +160,12 @@ class Reach:
             with contextlib.suppress(OutgrowError, OSError):
                 async with asyncio.timeout(STOP_SECONDS):
                     await store.stop()
+
+
+def _looked_at(opening: asyncio.Task[DurableStore]) -> None:
+    """Its failure was told, or nobody waited for it any more."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 async def _started(store: DurableStore) -> DurableStore:

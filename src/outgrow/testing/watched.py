@@ -38,12 +38,16 @@ class WatchedLog:
     Attributes:
         published: Events, in the order in which they came.
         held: What was given out and is not settled, by subscription.
+        moves_count: How often something was given out or settled.
+        asking_count: How many ask for events right now.
     """
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self.published: list[Event] = []
         self.held: dict[str, set[Position]] = {}
+        self.moves_count = 0
+        self.asking_count = 0
 
     def __getattr__(self, name: str) -> Any:
         """As the log has it."""
@@ -60,7 +64,12 @@ class WatchedLog:
 
     async def take(self, lease: Lease, subscription: str, *, limit: int = 100) -> list[Delivery]:
         """Give out events."""
-        came = await self._log.take(lease, subscription, limit=limit)
+        self.asking_count += 1
+        try:
+            came = await self._log.take(lease, subscription, limit=limit)
+        finally:
+            self.asking_count -= 1
+        self.moves_count += bool(came)
         self.held.setdefault(subscription, set()).update(one.position for one in came)
         return came
 
@@ -69,6 +78,7 @@ class WatchedLog:
     ) -> list[bool]:
         """Take how they ended."""
         told = await self._log.settle(lease, subscription, outcomes)
+        self.moves_count += 1
         held = self.held.setdefault(subscription, set())
         held.difference_update(one.position for one in outcomes)
         if any(one.how == "failed" for one in outcomes):
@@ -111,6 +121,7 @@ class WatchedStore:
 
     async def unfinished(self) -> str:
         """What could be done now and is not, in words; empty where all is."""
+        moves_count = self.watched.moves_count
         for name, positions in self.watched.held.items():
             if positions:
                 return f"the subscription `{name}` handles an event"
@@ -121,6 +132,9 @@ class WatchedStore:
             is_due = one.next_try_ms is not None and one.next_try_ms <= self._now_ms()
             if (one.unread_count or is_due) and not one.is_paused:
                 return f"the subscription `{one.name}` has events to handle"
+        # What was given out between two looks was seen by neither.
+        if self.watched.asking_count or self.watched.moves_count != moves_count:
+            return "a subscription has just been given events"
         return ""
 
 

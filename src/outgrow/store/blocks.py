@@ -7,7 +7,7 @@ message is handled first writes down that message's id: a repeat finds it, and c
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +17,7 @@ from outgrow.store.durable.ids import wall_clock
 from outgrow.store.durable.outbox import mark_handled, write_to_outbox
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Generator
     from contextlib import AbstractAsyncContextManager
     from uuid import UUID
 
@@ -89,20 +89,44 @@ class Handling:
         self.database = database
         self.is_repeatable = is_repeatable
         self.was_before = False
-        self.blocks_count = 0
+        self._refused: SecondBlockError | None = None
+        self._has_block = False
+
+    @contextmanager
+    def block(self) -> Generator[None]:
+        """The one block that an attempt may have; one that is rolled back may be begun again.
+
+        Raises:
+            SecondBlockError: Another is open, or committed.
+        """
+        if self._has_block:
+            self._refused = SecondBlockError(
+                f"`{self.handler}` begins a second transaction: a repeat could not tell which of "
+                "the two had been committed"
+            )
+            raise self._refused
+        self._has_block = True
+        try:
+            yield
+        except BaseException:
+            self._has_block = False
+            raise
+
+    def end(self) -> None:
+        """Say so if only a part was done, though the method went on.
+
+        Raises:
+            SecondBlockError: A second block was refused.
+        """
+        if self._refused is not None:
+            raise self._refused
 
     async def note(self, session: Session) -> None:
         """Keep with this transaction that the message is handled.
 
         Raises:
             HandledBeforeError: It was, by an earlier attempt.
-            SecondBlockError: It is the second block of one attempt.
         """
-        if self.blocks_count:
-            raise SecondBlockError(
-                f"`{self.handler}` begins a second transaction: a repeat could not tell which of "
-                "the two had been committed"
-            )
         if not await mark_handled(session, self.handler, self.id, wall_clock()):
             self.was_before = True
             raise HandledBeforeError(f"`{self.handler}` has handled the message {self.id} before")
@@ -133,19 +157,22 @@ async def carrying(
     if handling is not None and (handling.database != name or handling.is_repeatable):
         handling = None
     block, before = Block(outbox), _block.get()
-    async with begun as session:
-        if handling is not None:
-            await handling.note(session)
-        session.block = block
-        _block.set(block)
-        try:
-            yield session
-            if block.messages:
-                await write_to_outbox(session, block.messages, makes_tables=not outbox.has_tables)
-        finally:
-            block.is_open = False
-            _block.set(before)
-    if handling is not None:
-        handling.blocks_count += 1
+    with nullcontext() if handling is None else handling.block():
+        async with begun as session:
+            if handling is not None:
+                await handling.note(session)
+            session.block = block
+            _block.set(block)
+            try:
+                yield session
+                await session.flush()  # its listeners may publish as well
+                block.is_open = False
+                if block.messages:
+                    await write_to_outbox(
+                        session, block.messages, makes_tables=not outbox.has_tables
+                    )
+            finally:
+                block.is_open = False
+                _block.set(before)
     if block.messages:
         await outbox.committed()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from outgrow.host.durable.errors import JobExitError
+from outgrow.host.durable.errors import JobExitError, StrayCancelError
 from outgrow.host.durable.forms import extras_of
 from outgrow.host.tracing import flaw, segment_from
 from outgrow.store import Handling, handled_here
@@ -27,6 +27,7 @@ from outgrow.wire import NEVER_NS, Deadline, Frame, current, unpack_baggage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from contextlib import AbstractContextManager
     from uuid import UUID
 
     from outgrow.store import DurableStore, Lease
@@ -90,12 +91,11 @@ async def attempted(
     handling = Handling(handler.name, id, handler.service, is_repeatable=handler.is_repeatable)
     handled_here.set(handling)
     link = handler.book.meet(handler.caller, handler.shown)
+    limit = Deadline(seconds, f"`{handler.shown}`") if seconds is not None else nullcontext()
     begun_ns, problem = monotonic_ns(), ""
     try:
-        limit = Deadline(seconds, f"`{handler.shown}`") if seconds is not None else nullcontext()
-        with limit:
-            work = handler.run(**arguments)
-            return await (metered(link, work) if link.calls & 15 == 7 else work)
+        work = handler.run(**arguments)
+        return await _whole(metered(link, work) if link.calls & 15 == 7 else work, handling, limit)
     except BaseException as error:
         if handling.was_before and isinstance(error, Exception):
             return None
@@ -106,6 +106,8 @@ async def attempted(
                 segment_failed(segment, wholly=True)
         if isinstance(error, SystemExit):  # it would stop the loop, and the worker with it
             raise JobExitError(f"`{handler.shown}` called sys.exit({error.code!r})") from error
+        if isinstance(error, asyncio.CancelledError) and not _is_cancelled():
+            raise StrayCancelError(f"`{handler.shown}` awaited what was cancelled") from error
         raise
     finally:
         ended_ns = monotonic_ns()
@@ -114,6 +116,22 @@ async def attempted(
         link.buckets[bucket_of(ended_ns - begun_ns)] += 1
         if segment is not None:
             _end(segment, handler, begun_ns, ended_ns, problem)
+
+
+async def _whole(
+    work: Awaitable[Any], handling: Handling, limit: AbstractContextManager[object]
+) -> Any:
+    """What comes of it, unless it left a part out."""
+    with limit:
+        result = await work
+    handling.end()
+    return result
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants this task to end, and not only something that it awaited."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _placed(handler: Handler, headers: Mapping[str, str]) -> Segment | None:

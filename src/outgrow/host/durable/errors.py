@@ -29,6 +29,13 @@ class JobExitError(ServiceError):
     hint = "Return, or raise an exception"
 
 
+class StrayCancelError(ServiceError):
+    """A job or a subscription ended by a cancel that was not meant for it."""
+
+    code = "OG715"
+    hint = "It awaited a task or a future that somebody had cancelled: catch `CancelledError` there"
+
+
 class JobEndedError(ServiceError):
     """A job whose result was awaited ended without one.
 

@@ -18,7 +18,7 @@ from outgrow.host.durable.asking import Asking
 from outgrow.host.durable.attempts import attempted
 from outgrow.host.durable.hints import topic_name
 from outgrow.host.durable.telling import Telling
-from outgrow.store import DurableError, EventOutcome, LeaseLostError, failure_of
+from outgrow.store import DurableError, EventOutcome, LeaseLostError, SecondBlockError, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -192,7 +192,9 @@ class EventRunner:
         except Exception as problem:
             options = self.model.options
             pause_seconds = options.backoff.pause_seconds(one.attempt, random.random())
-            may_again = one.attempt < options.attempts_max
+            # A repeat of what was done in part would find the message handled, and pass for all.
+            is_partly_done = isinstance(problem, SecondBlockError)
+            may_again = one.attempt < options.attempts_max and not is_partly_done
             return EventOutcome(
                 position=one.position,
                 attempt=one.attempt,

@@ -11,7 +11,7 @@ from outgrow.host.durable.asking import Asking
 from outgrow.host.durable.attempts import JobRun, attempted, job_here
 from outgrow.host.durable.hints import queue_name
 from outgrow.host.durable.telling import Telling
-from outgrow.store import ClaimedJob, JobOutcome, failure_of
+from outgrow.store import ClaimedJob, JobOutcome, SecondBlockError, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -166,10 +166,12 @@ class JobRunner:
 
 def _failed(job: ClaimedJob, form: JobForm, problem: Exception) -> JobOutcome:
     pause_seconds = form.model.options.backoff.pause_seconds(job.attempt, random.random())
+    # A repeat of what was done in part would find the message handled, and pass for all of it.
+    may_again = job.attempt < job.attempts_max and not isinstance(problem, SecondBlockError)
     return JobOutcome(
         id=job.id,
         attempt=job.attempt,
         how="failed",
         failure=failure_of(problem),
-        retry_after_ms=int(pause_seconds * 1e3) if job.attempt < job.attempts_max else None,
+        retry_after_ms=int(pause_seconds * 1e3) if may_again else None,
     )

@@ -52,6 +52,12 @@ class Rang(Event, key="door", name="trouble.Rang"):
     number: int
 
 
+class Loud(Event, name="trouble.Loud"):
+    """Somebody shouted."""
+
+    noise: str
+
+
 async def await_what_is_cancelled() -> None:
     task = asyncio.create_task(asyncio.Event().wait())
     task.cancel()
@@ -86,6 +92,15 @@ class Porter:
             await await_what_is_cancelled()
         async with self.db.begin() as session:
             session.add(Line(text=f"{rang.door} {rang.number}"))
+
+    @subscribe
+    async def on_loud(self, loud: Loud) -> None:
+        async with self.db.begin() as session:
+            session.add(Line(text=str(len(loud.noise))))
+
+    @job(attempts_max=1)
+    async def shout(self, count: int) -> str:
+        return "x" * count
 
     @job(attempts_max=2, backoff=AT_ONCE)
     async def stumble(self) -> None:
@@ -193,5 +208,31 @@ def test_what_a_listener_of_the_session_publishes_comes_with_the_commit(
             await app.client(Porter).ring("front")
             await app.until_idle()
             assert await app.client(Porter).texts() == ["listened", "front 7"]
+
+    asyncio.run(ask())
+
+
+def test_a_result_that_is_too_large_is_its_own_jobs_failure(placement: Placement) -> None:
+    async def ask() -> None:
+        async with running([Porter], placement, environment=IN_MEMORY) as app:
+            large = await enqueue(app.client(Porter).shout, 17_000_000)
+            small = await enqueue(app.client(Porter).shout, 10)
+            await app.until_idle()
+            assert "MessageSizeError" in await failure_of(large)
+            assert await small.result() == "x" * 10
+
+    asyncio.run(ask())
+
+
+def test_more_events_than_one_answer_holds_are_all_handled(placement: Placement) -> None:
+    async def ask() -> None:
+        async with running([Porter], placement, environment=IN_MEMORY) as app:
+            log = app._work.store.log
+            await log.pause_subscription("porter.on_loud", paused=True)
+            for _ in range(8):
+                await publish(*(Loud(noise="x" * 250_000) for _ in range(10)))
+            await log.pause_subscription("porter.on_loud", paused=False)
+            await app.until_idle(seconds=40)
+            assert await app.client(Porter).texts() == ["250000"] * 80
 
     asyncio.run(ask())

@@ -6,6 +6,7 @@ SQLAlchemy, the drivers and Alembic are imported only when a database is opened 
 from outgrow.store.address import url_of_durable, variable_of
 from outgrow.store.blocks import Handling, block_here, handled_here
 from outgrow.store.database import Database
+from outgrow.store.durable.checks import check_result
 from outgrow.store.durable.deathwatch import DeathWatch
 from outgrow.store.durable.errors import (
     DurableError,
@@ -110,6 +111,7 @@ __all__ = [
     "SubscriptionMissingError",
     "SubscriptionView",
     "block_here",
+    "check_result",
     "database",
     "durable_at",
     "failure_of",

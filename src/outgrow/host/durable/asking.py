@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from outgrow.host.durable.hints import Hints
     from outgrow.host.durable.tenure import Tenure
+    from outgrow.store import Lease
 
 FIRST_PAUSE_SECONDS = 0.1
 PAUSE_SECONDS_MAX = 5.0
@@ -64,8 +64,8 @@ class Asking:
             try:
                 may_have_more = await turn()
             except LeaseLostError:
-                with contextlib.suppress(DurableError):
-                    await self._tenure.renew(lease)
+                if not await self._has_renewed(lease):
+                    await asyncio.sleep(FIRST_PAUSE_SECONDS)
                 continue
             except Exception as problem:
                 self.was_broken = True
@@ -81,3 +81,13 @@ class Asking:
                 pause_seconds = FIRST_PAUSE_SECONDS
             if not may_have_more:
                 await self._hints.changed(hint, seen, self._idle_seconds)
+
+    async def _has_renewed(self, lost: Lease) -> bool:
+        try:
+            await self._tenure.renew(lost)
+        except DurableError:
+            return False
+        except Exception:
+            _logger.exception("%s cannot be asked, as this worker gets no lease", self._what)
+            return False
+        return True

@@ -61,6 +61,8 @@ class Care:
                     await self._store.prune(keep_ms=KEEP_MS)
             except DurableError as problem:
                 _logger.debug("the store cannot be cared for: %s", problem)
+            except Exception:  # without care nothing late would start again
+                _logger.exception("the store cannot be cared for")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def turn(self) -> None:

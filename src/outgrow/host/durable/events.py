@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import logging
 import random
 from collections import deque
 from typing import TYPE_CHECKING
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from outgrow.store import Delivery, DurableStore, Lease, Position
 
 HELD_COUNT_MAX = 100
+# So many of the largest that there are come in one answer.
+TAKE_COUNT_MAX = 50
 AGAIN_SECONDS = 0.2
+_logger = logging.getLogger("outgrow.durable")
 
 
 class EventRunner:
@@ -112,6 +116,8 @@ class EventRunner:
     def lose(self) -> None:
         """All that is held was given to others."""
         self._lanes_end()
+        # What comes by the next lease is not put behind what ends now.
+        self._lanes.clear()
         self._held.clear()
         for task in self._tasks:
             task.cancel()
@@ -134,8 +140,10 @@ class EventRunner:
                 known = {*self._held, *(one.position for one in self._telling.waiting)}
                 await self._store.log.strays(lease, self.model.name, known)
                 self._asking.was_broken = False
-            room = HELD_COUNT_MAX - len(self._held)
+            room = min(HELD_COUNT_MAX - len(self._held), TAKE_COUNT_MAX)
             came = await self._store.log.take(lease, self.model.name, limit=room)
+            if lease != self._tenure.lease:
+                return True  # it was lost meanwhile, and others have them
             for one in came:
                 self._hold(one, lease)
         return bool(came)
@@ -165,7 +173,7 @@ class EventRunner:
                     await self._settle_one(one, lane, lease)
         finally:
             for one in (*begun, *lane):
-                self._held.pop(one.position, None)
+                self._let_go(one, lease)
             lane.clear()
             if self._lanes.get(name) is lane:
                 del self._lanes[name]
@@ -174,15 +182,20 @@ class EventRunner:
     async def _settle_one(self, one: Delivery, lane: deque[Delivery], lease: Lease) -> None:
         outcome = await self._outcome(one)
         if outcome.how == "done":
-            self._held.pop(one.position, None)
+            self._let_go(one, lease)
             self._telling.tell(lease, outcome)
             self._freed.set()
             return
         async with self._in_order:
             await self._fail(lease, outcome)
             for later in lane:
-                self._held.pop(later.position, None)
+                self._let_go(later, lease)
             lane.clear()
+
+    def _let_go(self, one: Delivery, lease: Lease) -> None:
+        """Hold it no longer, unless it came again by another lease."""
+        if self._held.get(one.position) == lease:
+            del self._held[one.position]
 
     async def _outcome(self, one: Delivery) -> EventOutcome:
         try:
@@ -219,7 +232,9 @@ class EventRunner:
                 await self._store.log.settle(lease, self.model.name, [outcome])
             except LeaseLostError:
                 return
-            except DurableError:
+            except Exception as problem:
+                if not isinstance(problem, DurableError):
+                    _logger.exception("`%s` cannot say that an event failed", self.model.name)
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
                 if outcome.retry_after_ms is not None:

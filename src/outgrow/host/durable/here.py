@@ -16,7 +16,7 @@ from outgrow.host.durable.attempts import job_here
 from outgrow.host.durable.errors import JobEndedError, NoDurableError
 from outgrow.host.durable.forms import form_of, publication_of
 from outgrow.host.errand import Errand
-from outgrow.store import LeaseLostError, block_here
+from outgrow.store import LeaseLostError, block_here, check_result
 from outgrow.wire import Codec
 
 if TYPE_CHECKING:
@@ -192,9 +192,9 @@ async def step(name: str, function: Callable[..., Any], /, *args: Any, **kwargs:
         return codec.decode(known[name])
     made = function(*args, **kwargs)
     result = codec.crossed(await made if inspect.isawaitable(made) else made)
-    if not await run.store.queue.keep_step(
-        run.lease, run.id, run.attempt, name, codec.encode(result)
-    ):
+    encoded = codec.encode(result)
+    check_result(f"the result of the step `{name}`", encoded)
+    if not await run.store.queue.keep_step(run.lease, run.id, run.attempt, name, encoded):
         raise LeaseLostError(f"the step `{name}` belongs to a job that another worker has now")
     return result
 
@@ -207,6 +207,7 @@ async def progress(value: float | str) -> None:
     """
     run = _run_here("progress")
     encoded = msgspec.msgpack.encode(value)
+    check_result("what `progress` was told", encoded)
     await run.store.queue.progress(run.lease, run.id, run.attempt, encoded)
 
 

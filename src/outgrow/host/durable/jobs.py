@@ -11,7 +11,7 @@ from outgrow.host.durable.asking import Asking
 from outgrow.host.durable.attempts import JobRun, attempted, job_here
 from outgrow.host.durable.hints import queue_name
 from outgrow.host.durable.telling import Telling
-from outgrow.store import ClaimedJob, JobOutcome, SecondBlockError, failure_of
+from outgrow.store import ClaimedJob, JobOutcome, SecondBlockError, check_result, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from outgrow.host.durable.tenure import Tenure
     from outgrow.store import DurableStore, Lease
 
-CLAIM_COUNT_MAX = 100
+# So many of the largest that there are come in one answer.
+CLAIM_COUNT_MAX = 50
 # For a job that this version of the app does not know, but another may.
 STRANGER_SECONDS = 1.0
 
@@ -59,6 +60,8 @@ class JobRunner:
         self._kinds = kinds
         self._hints = hints
         self._running: dict[UUID, asyncio.Task[None]] = {}
+        # Also those of a lost lease, which end while the same job may run again.
+        self._tasks: set[asyncio.Task[None]] = set()
         self._cancelled: set[UUID] = set()
         self._is_leaving = False
         self._freed = asyncio.Event()
@@ -80,13 +83,12 @@ class JobRunner:
         """Take no more; let those end that run, but not for ever: then they are given back."""
         self._is_leaving = True
         await self._asking.stop()
-        running = list(self._running.values())
-        if running:
-            await asyncio.wait(running, timeout=seconds)
-        for task in self._running.values():
+        if self._tasks:
+            await asyncio.wait(list(self._tasks), timeout=seconds)
+        for task in self._tasks:
             task.cancel()
-        if self._running:
-            await asyncio.wait(list(self._running.values()))
+        if self._tasks:
+            await asyncio.wait(list(self._tasks))
         await self._telling.stop()
 
     def cancel(self, ids: Collection[UUID]) -> None:
@@ -101,6 +103,8 @@ class JobRunner:
         """All that runs was given to others, so that it need not go on."""
         for task in self._running.values():
             task.cancel()
+        self._running.clear()
+        self._cancelled.clear()
 
     # The loop.
 
@@ -116,9 +120,13 @@ class JobRunner:
             self._asking.was_broken = False
         room = min(self.slots - len(self._running), CLAIM_COUNT_MAX)
         jobs = await self._store.queue.claim(lease, self.queue, limit=room)
+        if lease != self._tenure.lease:
+            return True  # it was lost meanwhile, and others have them
         for job in jobs:
             task = asyncio.create_task(self._run(job, lease), context=contextvars.Context())
             self._running[job.id] = task
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         return bool(jobs)
 
     @property
@@ -133,8 +141,9 @@ class JobRunner:
             # By the shutdown or a lost lease; a job that somebody cancelled ends by being settled.
             outcome = JobOutcome(id=job.id, attempt=job.attempt, how="returned")
         finally:
-            self._running.pop(job.id, None)
-            self._cancelled.discard(job.id)
+            if self._running.get(job.id) is asyncio.current_task():
+                del self._running[job.id]
+                self._cancelled.discard(job.id)
             self._freed.set()
         self._telling.tell(lease, outcome)
 
@@ -154,7 +163,9 @@ class JobRunner:
                 seconds=None if job.timeout_ms is None else job.timeout_ms / 1e3,
                 headers=job.headers,
             )
-            return JobOutcome(id=job.id, attempt=job.attempt, result=form.encoded_result(result))
+            encoded = form.encoded_result(result)
+            check_result(f"the result of `{job.kind}`", encoded)
+            return JobOutcome(id=job.id, attempt=job.attempt, result=encoded)
         except Exception as problem:
             return _failed(job, form, problem)
 

@@ -63,6 +63,8 @@ class Schedules:
                 await self.turn()
             except DurableError as problem:
                 _logger.debug("schedules cannot be looked after: %s", problem)
+            except Exception:
+                _logger.exception("schedules cannot be looked after")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def turn(self) -> None:

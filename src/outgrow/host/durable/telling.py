@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 O = TypeVar("O")  # noqa: E741
 
-TOLD_COUNT_MAX = 500
+# So many of the largest that there are can be told in one call.
+TOLD_COUNT_MAX = 50
 PAUSE_SECONDS = 0.2
 LAST_WORDS_SECONDS = 2.0
 _logger = logging.getLogger("outgrow.durable")
@@ -87,8 +88,11 @@ class Telling(Generic[O]):
             await self._settle(lease, some)
         except LeaseLostError:
             pass
-        except DurableError as problem:
-            _logger.debug("%s does not hear how attempts ended: %s", self._what, problem)
+        except Exception as problem:
+            if isinstance(problem, DurableError):
+                _logger.debug("%s does not hear how attempts ended: %s", self._what, problem)
+            else:
+                _logger.exception("%s cannot be told how attempts ended", self._what)
             if lease == self._tenure.lease:
                 await asyncio.sleep(PAUSE_SECONDS)
                 return

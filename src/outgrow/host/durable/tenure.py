@@ -93,5 +93,8 @@ class Tenure:
                     continue
             except DurableError:
                 continue  # the store is away; who needs it says so
+            except Exception:
+                _logger.exception("no sign of life could be given")
+                continue
             for holder in self.holders:
                 holder.cancel(pulse.cancelled)

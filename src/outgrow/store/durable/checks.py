@@ -96,6 +96,16 @@ def check_name(what: str, name: str) -> None:
         raise MessageSizeError(f"a {what} has an empty name", hint="Give it one")
 
 
+def check_result(shown: str, encoded: bytes) -> None:
+    """Refuse what a job or a step of it returned, where it is too large to be kept.
+
+    Raises:
+        MessageSizeError: It is.
+    """
+    if len(encoded) > BODY_BYTES_MAX:
+        raise MessageSizeError(f"{shown} has {len(encoded)} bytes, more than {BODY_BYTES_MAX}")
+
+
 def _check_count(count: int) -> None:
     if count > CALL_COUNT_MAX:
         raise MessageSizeError(

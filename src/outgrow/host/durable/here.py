@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import typing
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +40,17 @@ LOOK_SECONDS_MAX = 0.5
 _ENDED = ("done", "cancelled", "expired", "dead")
 
 _active: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
+_inherited: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
 _starting: list[Callable[[type], Awaitable[None]]] = []
+
+
+def _forked() -> None:
+    # Kept, as what they have open is the parent's, and would be closed with them.
+    _inherited.extend(_active)
+    _active.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def activate(source: DurableSource) -> None:

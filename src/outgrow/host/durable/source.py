@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.host.durable.durable import Durable
 from outgrow.host.durable.hints import Hints
 from outgrow.model import queue_bounds
-from outgrow.store import durable_at, url_of_durable, wall_clock
+from outgrow.store import StoreLostError, durable_at, url_of_durable, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,7 +36,7 @@ class DurableSource:
         self.moves_at_once = moves_at_once
         self._make = make
         self._durable: Durable | None = None
-        self._opening = asyncio.Lock()
+        self._opening: asyncio.Task[None] | None = None
 
     async def get(self) -> Durable:
         """It, started.
@@ -43,12 +44,38 @@ class DurableSource:
         Raises:
             DurableError: It cannot be opened.
         """
-        async with self._opening:
-            if self._durable is None:
-                durable = self._make()
-                await durable.start()
-                self._durable = durable
-            return self._durable
+        while self._durable is None:
+            if self._opening is None:
+                # For all: whoever asks first may leave before, and has a deadline and a context
+                # that are nobody else's.
+                self._opening = asyncio.create_task(self._open(), context=contextvars.Context())
+                self._opening.add_done_callback(self._opened)
+            await self._wait_for(self._opening)
+        return self._durable
+
+    async def _wait_for(self, opening: asyncio.Task[None]) -> None:
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if opening.cancelled() and task is not None and not task.cancelling():
+                raise StoreLostError("durable work ends here", may_be_kept=False) from None
+            raise
+
+    async def _open(self) -> None:
+        durable = self._make()
+        try:
+            await durable.start()
+        except BaseException:
+            await durable.stop()
+            raise
+        self._durable = durable
+
+    def _opened(self, opening: asyncio.Task[None]) -> None:
+        if self._opening is opening:
+            self._opening = None
+        if not opening.cancelled():
+            opening.exception()  # who waited for it has heard of it, and may have left
 
     @property
     def held_count(self) -> int:
@@ -61,7 +88,10 @@ class DurableSource:
             await self._durable.drain(seconds)
 
     async def close(self) -> None:
-        """End it."""
+        """End it, or give up its opening."""
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
         durable, self._durable = self._durable, None
         if durable is not None:
             await durable.stop()

@@ -87,7 +87,15 @@ class Writer:
             StoreOwnedError: Another has it.
             StoreVersionError: Its tables are newer than we are.
         """
-        db = await asyncio.to_thread(self._open)
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open))
+        try:
+            db = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The thread goes on, and would hold the file with nobody to let it go.
+            await asyncio.wait([opening])
+            if opening.exception() is None:
+                self._close(opening.result())
+            raise
         self._thread = threading.Thread(
             target=self._write, args=(db,), name=f"outgrow-writer-{self.path.name}", daemon=True
         )
@@ -121,6 +129,11 @@ class Writer:
         future: asyncio.Future[T] = loop.create_future()
         self._asked.put(_Asked(work, loop, future))
         return await future
+
+    def _close(self, db: WriterConnection) -> None:
+        db.close()
+        if self._owner is not None:
+            self._owner.close()
 
     # In a thread.
 

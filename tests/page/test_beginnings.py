@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 TOKEN = "look-0123456789abcdef"
 # A page of one thing that is not there tells so, in the words of the API.
-OF_ONE_THING = {"trace"}
+OF_ONE_THING = {"trace", "job", "dead"}
 
 
 def test_before_the_first_request_every_page_says_what_to_do(chromium: Any, axe: str) -> None:

@@ -251,3 +251,19 @@ async def test_events_whose_answer_was_lost_are_found_again(durable_url: str) ->
         assert {one.attempt for one in again} == {1}
         assert await store.log.settle(lease, "mail", handled([known, *again])) == [True] * 4
         assert await store.log.strays(lease, "mail", set[Position]()) == 0
+
+
+@in_loop
+async def test_a_job_whose_worker_died_is_a_suspect_until_it_fails_otherwise(
+    durable_url: str,
+) -> None:
+    async with opened(durable_url) as store:
+        await store.queue.enqueue([job(attempts_max=9)])
+        first, second = await store.crew.register("a"), await store.crew.register("b")
+        assert not (await claim_one(store, first)).is_suspect
+        await store.crew.bury(first)
+        suspect = await claim_one(store, second)
+        assert (suspect.attempt, suspect.is_suspect) == (2, True)
+        await store.queue.settle(second, failed(suspect))
+        await store.sweep()
+        assert not (await claim_one(store, second)).is_suspect

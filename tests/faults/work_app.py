@@ -82,8 +82,8 @@ class Books:
         """End the process that runs it."""
         os._exit(1)
 
-    # Whoever runs beside what ends the process spends an attempt as well.
-    @job(attempts_max=50, backoff=Backoff(first_seconds=0.1, seconds_max=0.5))
+    # Whoever runs beside what ends the process spends an attempt with it, and is then run alone.
+    @job(attempts_max=8, backoff=Backoff(first_seconds=0.1, seconds_max=0.5))
     async def bill(self, number: int) -> None:
         """Write it down again."""
         await asyncio.sleep(0.005)

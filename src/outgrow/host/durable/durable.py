@@ -14,6 +14,7 @@ from outgrow.host.durable.jobs import JobRunner
 from outgrow.host.durable.names import worker_name
 from outgrow.host.durable.schedules import Schedules
 from outgrow.host.durable.schemas import declare_all
+from outgrow.host.durable.solitude import Solitude
 from outgrow.host.durable.tenure import Tenure
 from outgrow.model import QueueBounds
 from outgrow.store import QueueLimits, Rate
@@ -82,6 +83,7 @@ class Durable:
         self._idle_seconds = idle_seconds
         self.now_ms = now_ms
         self._bounds = bounds
+        self._solitude = Solitude()
         self._leaves_unreadable = leaves_unreadable
         self._declared: set[tuple[str, str]] = set()
         self._tenure: Tenure | None = None
@@ -184,7 +186,12 @@ class Durable:
                 await self.store.queue.limit_queue(queue, limits)
 
     def _ways(self, slots: int) -> dict[str, Any]:
-        return {"slots": slots, "hints": self.hints, "idle_seconds": self._idle_seconds}
+        return {
+            "slots": slots,
+            "solitude": self._solitude,
+            "hints": self.hints,
+            "idle_seconds": self._idle_seconds,
+        }
 
     @property
     def held_count(self) -> int:

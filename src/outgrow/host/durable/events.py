@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from outgrow.host.durable.attempts import Handler
     from outgrow.host.durable.forms import EventForm
     from outgrow.host.durable.hints import Hints
+    from outgrow.host.durable.solitude import Solitude
     from outgrow.host.durable.tenure import Tenure
     from outgrow.model import SubscriptionModel
     from outgrow.store import Delivery, DurableStore, Lease, Position
@@ -49,6 +50,7 @@ class EventRunner:
         handler: Handles one.
         form: Reads one.
         slots: How many keys at once.
+        solitude: Keeps events from beginning beside a job that ended its worker.
         hints: Wake it.
         idle_seconds: How long it waits without a hint before it asks again.
     """
@@ -62,6 +64,7 @@ class EventRunner:
         form: EventForm,
         *,
         slots: int,
+        solitude: Solitude,
         hints: Hints,
         idle_seconds: float,
     ) -> None:
@@ -71,6 +74,7 @@ class EventRunner:
         self._handler = handler
         self._form = form
         self._hints = hints
+        self._solitude = solitude
         self._parameter = list(inspect.signature(model.function).parameters)[1]
         self._slots = asyncio.Semaphore(slots)
         self._held: dict[Position, Lease] = {}
@@ -217,13 +221,14 @@ class EventRunner:
             )
 
     async def _attempt(self, one: Delivery) -> None:
-        await attempted(
-            self._handler,
-            {self._parameter: self._form.event(one.event.body)},
-            one.event.id,
-            seconds=self.model.options.timeout_seconds,
-            headers=one.event.headers,
-        )
+        async with self._solitude.beside():
+            await attempted(
+                self._handler,
+                {self._parameter: self._form.event(one.event.body)},
+                one.event.id,
+                seconds=self.model.options.timeout_seconds,
+                headers=one.event.headers,
+            )
 
     async def _fail(self, lease: Lease, outcome: EventOutcome) -> None:
         """Tell of a failure, and wait until it is known: only then is its key's order safe."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from outgrow.host.durable.attempts import Handler
     from outgrow.host.durable.forms import JobForm
     from outgrow.host.durable.hints import Hints
+    from outgrow.host.durable.solitude import Solitude
     from outgrow.host.durable.tenure import Tenure
     from outgrow.store import DurableStore, Lease
 
@@ -38,6 +39,7 @@ class JobRunner:
         queue: Of which.
         kinds: What runs them, by kind.
         slots: How many at once.
+        solitude: Lets a job that ended its worker run alone.
         hints: Wake it.
         idle_seconds: How long it waits without a hint before it asks again.
     """
@@ -50,6 +52,7 @@ class JobRunner:
         kinds: Mapping[str, tuple[Handler, JobForm]],
         *,
         slots: int,
+        solitude: Solitude,
         hints: Hints,
         idle_seconds: float,
     ) -> None:
@@ -59,6 +62,7 @@ class JobRunner:
         self._tenure = tenure
         self._kinds = kinds
         self._hints = hints
+        self._solitude = solitude
         self._running: dict[UUID, asyncio.Task[None]] = {}
         # Also those of a lost lease, which end while the same job may run again.
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,13 +160,15 @@ class JobRunner:
         job_here.set(JobRun(self._store, lease, job.id, job.attempt))
         try:
             arguments = form.arguments(job)
-            result = await attempted(
-                handler,
-                arguments,
-                job.id,
-                seconds=None if job.timeout_ms is None else job.timeout_ms / 1e3,
-                headers=job.headers,
-            )
+            solitude = self._solitude
+            async with solitude.alone() if job.is_suspect else solitude.beside():
+                result = await attempted(
+                    handler,
+                    arguments,
+                    job.id,
+                    seconds=None if job.timeout_ms is None else job.timeout_ms / 1e3,
+                    headers=job.headers,
+                )
             encoded = form.encoded_result(result)
             check_result(f"the result of `{job.kind}`", encoded)
             return JobOutcome(id=job.id, attempt=job.attempt, result=encoded)

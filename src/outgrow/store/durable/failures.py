@@ -42,4 +42,11 @@ WORKER_DIED = Failure(
     text="its worker died or was silent for longer than its lease",
     fingerprint="worker-died",
 )
+
+
+def is_death(failure: Failure | None) -> bool:
+    """Whether an attempt ended with its worker."""
+    return failure is not None and failure.fingerprint == WORKER_DIED.fingerprint
+
+
 NO_REASON = Failure(type="", text="it failed without a reason", fingerprint="no-reason")

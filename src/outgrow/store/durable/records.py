@@ -175,6 +175,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
         key: Of its limit.
         timeout_ms: What this attempt may take.
         enqueued_ms: When it came into the store.
+        is_suspect: Whether its last attempt ended with its worker, which it may have killed.
     """
 
     id: UUID
@@ -188,6 +189,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None
     timeout_ms: int | None
     enqueued_ms: int
+    is_suspect: bool = False
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from outgrow.store.durable.batcher import Batcher
 from outgrow.store.durable.checks import check_jobs, check_name
+from outgrow.store.durable.failures import is_death
 from outgrow.store.durable.handing import handed_over
-from outgrow.store.durable.packing import headers_of
+from outgrow.store.durable.packing import failure_in, headers_of
 from outgrow.store.durable.postgres import views
 from outgrow.store.durable.postgres.enqueueing import place_jobs
 from outgrow.store.durable.postgres.jobs import (
@@ -62,7 +63,7 @@ WITH chosen AS MATERIALIZED (
 UPDATE outgrow.job j SET state = 1, attempt = attempt + 1, worker = $1, epoch = $2, started_ms = $6
 WHERE j.number = ANY (ARRAY(SELECT number FROM chosen))
 RETURNING j.id, j.kind, j.queue, j.body, j.headers, j.schema, j.attempt, j.attempts_max, j.key,
-    j.timeout_ms, j.enqueued_ms, j.rank, j.place, j.number
+    j.timeout_ms, j.enqueued_ms, j.failure, j.rank, j.place, j.number
 """
 _MINE = "id = $1 AND attempt = $2 AND state = 1 AND worker = $3 AND epoch = $4"
 
@@ -354,6 +355,7 @@ def _in_order(rows: Sequence[Row]) -> list[ClaimedJob]:
             key=row["key"],
             timeout_ms=row["timeout_ms"],
             enqueued_ms=row["enqueued_ms"],
+            is_suspect=is_death(failure_in(row["failure"])),
         )
         for row in sorted(rows, key=lambda row: (row["rank"], row["place"]))
     ]

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal
 from uuid import UUID
 
 from outgrow.store.durable.checks import check_jobs, check_name
+from outgrow.store.durable.failures import is_death
 from outgrow.store.durable.handing import handed_over
-from outgrow.store.durable.packing import headers_of
+from outgrow.store.durable.packing import failure_in, headers_of
 from outgrow.store.durable.protocol import TAKE_MAX
 from outgrow.store.durable.rates import refilled
 from outgrow.store.durable.records import (
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 _KNOWN = "INSERT INTO queue (name) VALUES (?) ON CONFLICT DO NOTHING"
 _CLAIMED = (
     "id, kind, queue, body, headers, schema, attempt, attempts_max, key, timeout_ms, enqueued_ms, "
-    "rank, place, number"
+    "failure, rank, place, number"
 )
 _HELD = "state = 1 AND worker = ? AND epoch = ?"
 
@@ -274,7 +275,7 @@ def _cancel(
 
 
 def _claimed(row: Row) -> ClaimedJob:
-    id, kind, queue, body, headers, schema, attempt, attempts_max, key, timeout_ms, at_ms, *_ = row
+    id, kind, queue, body, headers, schema, attempt, attempts_max, key, timeout_ms, at_ms = row[:11]
     return ClaimedJob(
         id=UUID(bytes=id),
         kind=kind,
@@ -287,6 +288,7 @@ def _claimed(row: Row) -> ClaimedJob:
         key=key,
         timeout_ms=timeout_ms,
         enqueued_ms=at_ms,
+        is_suspect=is_death(failure_in(row[11])),
     )
 
 

@@ -370,7 +370,7 @@ def test_a_failed_reload_does_not_take_over_the_plan_of_the_file(
     applied(server, workers="web=2")
     (tmp_path / "hostile.py").write_text(HEAD + ASGI)
     applied(server, reload=True)
-    assert server.get("/where")["letters"][0] == "desk/1"
+    wait_until(lambda: server.get("/where")["letters"][0] == "desk/1", 5, "the new edge to answer")
 
 
 def test_a_reload_with_more_workers_gives_each_a_socket(begin: Any, tmp_path: Path) -> None:

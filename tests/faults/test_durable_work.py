@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .conftest import Record, Start
     from .harness import Supervised
 
-SECONDS = float(os.environ.get("FAULTS_SECONDS", "600" if LONG else "4"))
+SECONDS = float(os.environ.get("FAULTS_SECONDS", "600" if LONG else "2"))
 CALLERS = 4
 DONE_SECONDS = 90.0
 

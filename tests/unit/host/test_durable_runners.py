@@ -12,7 +12,7 @@ import pytest
 
 from outgrow import EnqueuedJob, Event, enqueue, job, publish, service, subscribe
 from outgrow.host import ALL, Durable, DurableSource, Host, app_of
-from outgrow.host.durable import care, tenure
+from outgrow.host.durable import care, solitude, tenure
 from outgrow.store import durable_at, wall_clock
 
 pytestmark = pytest.mark.timeout(60)
@@ -109,7 +109,11 @@ def test_an_event_that_comes_again_is_handled_while_its_lost_attempt_still_ends(
     asyncio.run(ask())
 
 
-def test_a_job_that_comes_again_is_known_after_its_lost_attempt_has_ended(tmp_path: Path) -> None:
+def test_a_job_that_comes_again_is_known_after_its_lost_attempt_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(solitude, "ALONE_SECONDS", 0.02)
+
     async def ask() -> None:
         async with started(tmp_path) as (host, durable):
             handle = await enqueue(host.client(Slow).work)

@@ -20,11 +20,12 @@ class Solitude:
     """Lets work of one process run side by side, or one piece of it alone.
 
     Args:
-        seconds: How long a suspect waits for others to end, and how long others then wait for it.
+        seconds: How long a suspect waits for others to end, and how long others then wait for it;
+            `ALONE_SECONDS` where None.
     """
 
-    def __init__(self, seconds: float = ALONE_SECONDS) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = ALONE_SECONDS if seconds is None else seconds
         self._running = 0
         self._open = asyncio.Event()
         self._open.set()

@@ -37,7 +37,7 @@ class WatchedLog:
 
     Attributes:
         published: Events, in the order in which they came.
-        held: What was given out and is not settled, by subscription.
+        held: What was given out and is not settled, by subscription, with its key.
         moves_count: How often something was given out or settled.
         asking_count: How many ask for events right now.
     """
@@ -45,7 +45,7 @@ class WatchedLog:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.published: list[Event] = []
-        self.held: dict[str, set[Position]] = {}
+        self.held: dict[str, dict[Position, str | None]] = {}
         self.moves_count = 0
         self.asking_count = 0
 
@@ -70,7 +70,8 @@ class WatchedLog:
         finally:
             self.asking_count -= 1
         self.moves_count += bool(came)
-        self.held.setdefault(subscription, set()).update(one.position for one in came)
+        held = self.held.setdefault(subscription, {})
+        held.update({one.position: one.event.key for one in came})
         return came
 
     async def settle(
@@ -79,11 +80,13 @@ class WatchedLog:
         """Take how they ended."""
         told = await self._log.settle(lease, subscription, outcomes)
         self.moves_count += 1
-        held = self.held.setdefault(subscription, set())
-        held.difference_update(one.position for one in outcomes)
-        if any(one.how == "failed" for one in outcomes):
-            # What came after them has been taken back, and is given out again.
-            held.clear()
+        held = self.held.setdefault(subscription, {})
+        for one in outcomes:
+            key = held.pop(one.position, None)
+            if one.how == "failed" and key is not None:
+                # What came after it has been taken back, and is given out again.
+                for later in [position for position, own in held.items() if own == key]:
+                    del held[later]
         return told
 
 

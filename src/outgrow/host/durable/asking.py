@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from outgrow.host.durable.ending import cancelled
 from outgrow.store import DurableError, LeaseLostError
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ class Asking:
 
     async def stop(self) -> None:
         """Ask no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await cancelled(self._task)
 
     async def _run(self, turn: Callable[[], Awaitable[bool]], hint: str) -> None:
         pause_seconds = FIRST_PAUSE_SECONDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from outgrow.host.durable.errors import JobExitError, StrayCancelError
 from outgrow.host.durable.forms import extras_of
 from outgrow.host.tracing import flaw, segment_from
-from outgrow.store import Handling, handled_here
+from outgrow.store import Handling, SecondBlockError, handled_here
 from outgrow.telemetry import (
     OPERATION,
     SPANS_MAX,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from uuid import UUID
 
+    from outgrow.model import Backoff
     from outgrow.store import DurableStore, Lease
     from outgrow.telemetry import LinkBook, Segment
 
@@ -132,6 +134,16 @@ def _is_cancelled() -> bool:
     """Whether somebody wants this task to end, and not only something that it awaited."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def retry_after_ms(
+    problem: Exception, backoff: Backoff, attempt: int, attempts_max: int
+) -> int | None:
+    """When to try again what failed with this; None for never."""
+    # A repeat of what was done in part would find the message handled, and pass for all of it.
+    if attempt >= attempts_max or isinstance(problem, SecondBlockError):
+        return None
+    return int(backoff.pause_seconds(attempt, random.random()) * 1e3)
 
 
 def _placed(handler: Handler, headers: Mapping[str, str]) -> Segment | None:

@@ -7,6 +7,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.hints import ALL
 from outgrow.host.durable.names import is_gone
 from outgrow.store import DeathWatch, DurableError
@@ -43,9 +44,7 @@ class Care:
 
     async def stop(self) -> None:
         """Care no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await cancelled(self._task)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

@@ -11,15 +11,15 @@ import asyncio
 import contextvars
 import inspect
 import logging
-import random
 from collections import deque
 from typing import TYPE_CHECKING
 
 from outgrow.host.durable.asking import Asking
-from outgrow.host.durable.attempts import attempted
+from outgrow.host.durable.attempts import attempted, retry_after_ms
+from outgrow.host.durable.ending import ended
 from outgrow.host.durable.hints import topic_name
 from outgrow.host.durable.telling import Telling
-from outgrow.store import DurableError, EventOutcome, LeaseLostError, SecondBlockError, failure_of
+from outgrow.store import DurableError, EventOutcome, LeaseLostError, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -106,12 +106,7 @@ class EventRunner:
         """Take no more; let those end that are handled, but not for ever."""
         await self._asking.stop()
         self._lanes_end()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=seconds)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await ended(self._tasks, seconds)
         await self._telling.stop()
 
     def cancel(self, ids: Collection[UUID]) -> None:
@@ -208,16 +203,14 @@ class EventRunner:
             return EventOutcome(position=one.position, attempt=one.attempt)
         except Exception as problem:
             options = self.model.options
-            pause_seconds = options.backoff.pause_seconds(one.attempt, random.random())
-            # A repeat of what was done in part would find the message handled, and pass for all.
-            is_partly_done = isinstance(problem, SecondBlockError)
-            may_again = one.attempt < options.attempts_max and not is_partly_done
             return EventOutcome(
                 position=one.position,
                 attempt=one.attempt,
                 how="failed",
                 failure=failure_of(problem),
-                retry_after_ms=int(pause_seconds * 1e3) if may_again else None,
+                retry_after_ms=retry_after_ms(
+                    problem, options.backoff, one.attempt, options.attempts_max
+                ),
             )
 
     async def _attempt(self, one: Delivery) -> None:

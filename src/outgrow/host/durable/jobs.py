@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import random
 from typing import TYPE_CHECKING, Any
 
 from outgrow.host.durable.asking import Asking
-from outgrow.host.durable.attempts import JobRun, attempted, job_here
+from outgrow.host.durable.attempts import JobRun, attempted, job_here, retry_after_ms
+from outgrow.host.durable.ending import ended
 from outgrow.host.durable.hints import queue_name
 from outgrow.host.durable.telling import Telling
-from outgrow.store import ClaimedJob, JobOutcome, SecondBlockError, check_result, failure_of
+from outgrow.store import ClaimedJob, JobOutcome, check_result, failure_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -67,7 +67,6 @@ class JobRunner:
         # Also those of a lost lease, which end while the same job may run again.
         self._tasks: set[asyncio.Task[None]] = set()
         self._cancelled: set[UUID] = set()
-        self._is_leaving = False
         self._freed = asyncio.Event()
         self._asking = Asking(f"the queue `{queue}`", tenure, hints, idle_seconds)
         self._telling = Telling[JobOutcome](f"the queue `{queue}`", tenure, self._settle)
@@ -85,14 +84,8 @@ class JobRunner:
 
     async def stop(self, seconds: float) -> None:
         """Take no more; let those end that run, but not for ever: then they are given back."""
-        self._is_leaving = True
         await self._asking.stop()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks), timeout=seconds)
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
+        await ended(self._tasks, seconds)
         await self._telling.stop()
 
     def cancel(self, ids: Collection[UUID]) -> None:
@@ -182,13 +175,11 @@ class JobRunner:
 
 
 def _failed(job: ClaimedJob, form: JobForm, problem: Exception) -> JobOutcome:
-    pause_seconds = form.model.options.backoff.pause_seconds(job.attempt, random.random())
-    # A repeat of what was done in part would find the message handled, and pass for all of it.
-    may_again = job.attempt < job.attempts_max and not isinstance(problem, SecondBlockError)
+    backoff = form.model.options.backoff
     return JobOutcome(
         id=job.id,
         attempt=job.attempt,
         how="failed",
         failure=failure_of(problem),
-        retry_after_ms=int(pause_seconds * 1e3) if may_again else None,
+        retry_after_ms=retry_after_ms(problem, backoff, job.attempt, job.attempts_max),
     )

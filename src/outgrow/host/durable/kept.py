@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.errors import DeadlineExceededError, OverloadedError, UnavailableError
+from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.keeper import VERSION, Keeper, follow
 from outgrow.host.exchange import Exchange
 from outgrow.model import graph_of
@@ -126,8 +127,6 @@ class KeptStore(_Part):
 
     async def stop(self) -> None:
         """Close the connection."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.wait([self._following])
-            self._following = None
+        following, self._following = self._following, None
+        await cancelled(following)
         await self._exchange.close()

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.forms import publication_of
 from outgrow.store import DurableError, Mover, wall_clock
 
@@ -59,9 +60,7 @@ class DatabaseOutbox:
     async def stop(self) -> None:
         """Move no more; what stands there is moved by the next who starts."""
         self._database.outbox = None
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await cancelled(self._task)
 
     # For the transactions.
 

@@ -7,6 +7,7 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.hints import queue_name
 from outgrow.model import EnqueueOptions
 from outgrow.store import DurableError
@@ -53,9 +54,7 @@ class Schedules:
 
     async def stop(self) -> None:
         """Watch no more."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        await cancelled(self._task)
 
     async def _run(self) -> None:
         while True:

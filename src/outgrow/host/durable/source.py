@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.host.durable.durable import Durable
+from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.hints import Hints
 from outgrow.model import queue_bounds
 from outgrow.store import StoreLostError, durable_at, url_of_durable, wall_clock
@@ -89,9 +90,7 @@ class DurableSource:
 
     async def close(self) -> None:
         """End it, or give up its opening."""
-        if self._opening is not None:
-            self._opening.cancel()
-            await asyncio.wait([self._opening])
+        await cancelled(self._opening)
         durable, self._durable = self._durable, None
         if durable is not None:
             await durable.stop()

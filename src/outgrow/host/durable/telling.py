@@ -7,6 +7,7 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from outgrow.host.durable.ending import cancelled
 from outgrow.store import DurableError, LeaseLostError
 
 if TYPE_CHECKING:
@@ -70,8 +71,7 @@ class Telling(Generic[O]):
         if self.waiting:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._empty.wait(), LAST_WORDS_SECONDS)
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        await cancelled(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from outgrow.host.durable.ending import cancelled
 from outgrow.store import DurableError
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ class Tenure:
         """Give the lease back, with all that is held by it."""
         if self._beating is None:
             return
-        self._beating.cancel()
-        await asyncio.wait([self._beating])
+        await cancelled(self._beating)
         self._beating = None
         try:
             await self._store.crew.leave(self.lease)

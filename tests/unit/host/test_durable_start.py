@@ -138,6 +138,14 @@ def test_another_type_is_refused_while_something_waits(tmp_path: Path) -> None:
     asyncio.run(start(tmp_path, narrower, leaves_unreadable=True))
 
 
+def test_a_version_that_comes_back_is_refused_as_well(tmp_path: Path) -> None:
+    first, _, narrower = versions()
+    asyncio.run(start(tmp_path, narrower))
+    asyncio.run(leave_waiting(tmp_path, first))
+    with pytest.raises(OutgrowError, match="wait that this version cannot read"):
+        asyncio.run(start(tmp_path, narrower))
+
+
 def test_another_type_is_fine_where_nothing_waits(tmp_path: Path) -> None:
     first, _, narrower = versions()
     asyncio.run(start(tmp_path, first))

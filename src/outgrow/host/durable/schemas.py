@@ -36,12 +36,12 @@ async def declare_all(
     own = {one.topic: (one.schema, one.described, "event") for one in events}
     own |= {one.model.name: (one.schema, one.described, "job") for one in jobs}
     for name, (schema, described, what) in own.items():
-        if (name, schema) in known:
-            continue
+        # Also where it is known: who publishes declares it as well, and a version may come back.
         for (other, older), shape in known.items():
-            if other == name and not leaves_unreadable:
+            if other == name and older != schema and not leaves_unreadable:
                 await _compare(store, what, name, older, shape, described)
-        await store.declare(name, schema, described)
+        if (name, schema) not in known:
+            await store.declare(name, schema, described)
 
 
 async def _compare(

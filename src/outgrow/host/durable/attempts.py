@@ -59,14 +59,28 @@ class Handler:
     book: LinkBook
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class JobRun:
-    """The job that runs in this context."""
+    """The job that runs in this context.
+
+    Attributes:
+        known_steps: Results of the steps behind it, by name; None before they were asked for. Only
+            this attempt adds to them.
+    """
 
     store: DurableStore
     lease: Lease
     id: UUID
     attempt: int
+    known_steps: dict[str, bytes] | None = None
+
+    async def steps(self) -> dict[str, bytes]:
+        """The steps that it has behind it; asked for once in an attempt."""
+        if self.known_steps is None:
+            found = await self.store.queue.steps(self.id)
+            # Who asked at the same time may have been the first, and have added to them.
+            self.known_steps = found if self.known_steps is None else self.known_steps
+        return self.known_steps
 
 
 job_here: ContextVar[JobRun | None] = ContextVar("outgrow_job", default=None)

@@ -198,7 +198,7 @@ async def step(name: str, function: Callable[..., Any], /, *args: Any, **kwargs:
     """
     run = _run_here("step")
     codec = _result_codec(name, function)
-    known = await run.store.queue.steps(run.id)
+    known = await run.steps()
     if name in known:
         return codec.decode(known[name])
     made = function(*args, **kwargs)
@@ -207,6 +207,7 @@ async def step(name: str, function: Callable[..., Any], /, *args: Any, **kwargs:
     check_result(f"the result of the step `{name}`", encoded)
     if not await run.store.queue.keep_step(run.lease, run.id, run.attempt, name, encoded):
         raise LeaseLostError(f"the step `{name}` belongs to a job that another worker has now")
+    known[name] = encoded
     return result
 
 

@@ -177,18 +177,39 @@ def start_process(
     """
     ours, theirs = channel_pair()
     with theirs:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "outgrow.host", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=None if stdout is None else subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-        )
-    # The supervisor reaps all its children itself; without this the object would complain.
-    started.returncode = 0
+        pid = start_module("outgrow.host", theirs, (), stdout, stderr)
     channel = open_channel(ours)
     channel.send(begin)
-    return channel, started.pid
+    return channel, pid
+
+
+def start_module(
+    module: str,
+    theirs: socket.socket,
+    words: tuple[str, ...],
+    stdout: int | None,
+    stderr: int | None,
+) -> int:
+    """Start a Python process of our own; returns its process id.
+
+    Args:
+        module: That it runs.
+        theirs: Its end of what connects it to this process; the first word is the descriptor.
+        words: Further ones.
+        stdout: Where it prints; None for where this process does.
+        stderr: Likewise.
+    """
+    descriptor = theirs.fileno()
+    started = subprocess.Popen(
+        [sys.executable, "-m", module, str(descriptor), *words],
+        pass_fds=[descriptor],
+        stdin=None if stdout is None else subprocess.DEVNULL,
+        stdout=stdout,
+        stderr=stderr,
+    )
+    # The supervisor reaps all its children itself; without this the object would complain.
+    started.returncode = 0
+    return started.pid
 
 
 def open_channel(ours: socket.socket) -> Channel[Report]:

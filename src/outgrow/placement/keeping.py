@@ -11,11 +11,9 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
-from outgrow.placement.crew import close_descriptors, ended_how
+from outgrow.placement.crew import close_descriptors, ended_how, start_module
 from outgrow.placement.patience import Patience
 from outgrow.store import url_of_durable
 
@@ -87,18 +85,9 @@ class Keeping:
     def _start(self, out: int | None, err: int | None) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            started = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "outgrow.host.durable"),
-                    *(str(theirs.fileno()), self._url, self.place),
-                ],
-                pass_fds=[theirs.fileno()],
-                stdin=None if out is None else subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-            )
-        started.returncode = 0  # reaped with all others; without this the object would complain
-        self.pid, self._life, self._started_at = started.pid, ours, self._loop.time()
+            words = (self._url, self.place)
+            self.pid = start_module("outgrow.host.durable", theirs, words, out, err)
+        self._life, self._started_at = ours, self._loop.time()
         self._ended.clear()
 
     def reaped(self, pid: int, status: int) -> None:

@@ -10,15 +10,13 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from outgrow.host import Watch
-from outgrow.placement.crew import close_descriptors, ended_how
+from outgrow.placement.crew import close_descriptors, ended_how, start_module
 from outgrow.placement.seat import (
     HELD_SIGNALS,
     FromObserver,
@@ -342,18 +340,11 @@ def start_observer(
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
     with theirs, contextlib.ExitStack() as stack:
         stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
-        started = subprocess.Popen(
-            [sys.executable, "-m", "outgrow.dashboard", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=None if out is None else subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-        )
-    started.returncode = 0  # reaped with all others; without this the object would complain
+        pid = start_module("outgrow.dashboard", theirs, (), out, err)
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, started.pid, NICENESS)
+        os.setpriority(os.PRIO_PROCESS, pid, NICENESS)
     ours.setblocking(False)
     channel = Channel[FromObserver](ours, FromObserver)
     with contextlib.suppress(ChannelClosedError):
         channel.send(Observe(seat), (page.fileno(),) if page else ())
-    return channel, started.pid
+    return channel, pid

@@ -23,12 +23,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.fixture
-def clock() -> Clock:
-    """Nine in the morning."""
-    return Clock()
-
-
 def fill(folder: Path, clock: Clock) -> Teller:
     """An archive of one day, closed; its worker."""
     archive, teller = opened(folder, clock), Teller(clock)

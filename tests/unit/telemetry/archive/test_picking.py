@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import duckdb
-import pytest
 
 from tests.unit.telemetry.archive.telling import (
     HOUR_NS,
@@ -18,24 +17,9 @@ from tests.unit.telemetry.archive.telling import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from outgrow.telemetry import Archive, SpanRecord
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Nine in the morning."""
-    return Clock()
-
-
-@pytest.fixture
-def archive(tmp_path: Path, clock: Clock) -> Iterator[Archive]:
-    """An empty one."""
-    archive = opened(tmp_path / "kept", clock)
-    yield archive
-    archive.close()
 
 
 def of_days(days: int) -> list[SpanRecord]:

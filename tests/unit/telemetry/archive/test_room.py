@@ -35,12 +35,6 @@ SHARE = 1 if LONG else 20
 TURNS = 100 if LONG else 30
 
 
-@pytest.fixture
-def clock() -> Clock:
-    """Nine in the morning."""
-    return Clock()
-
-
 def folder_bytes(folder: Path) -> int:
     """What the folder takes."""
     return sum(path.stat().st_size for path in folder.iterdir())

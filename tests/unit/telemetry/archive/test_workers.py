@@ -19,24 +19,9 @@ from tests.unit.telemetry.archive.telling import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from outgrow.telemetry import Archive
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """Nine in the morning."""
-    return Clock()
-
-
-@pytest.fixture
-def archive(tmp_path: Path, clock: Clock) -> Iterator[Archive]:
-    """An empty one."""
-    archive = opened(tmp_path / "kept", clock)
-    yield archive
-    archive.close()
 
 
 def report(archive: Archive, teller: Teller, seconds: int) -> None:

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from outgrow.store import DurableStore
 
-FILE_NAME = "durable.db"
-
 
 @asynccontextmanager
 async def kept_work(folder: str, url: str | None) -> AsyncGenerator[DurableStore]:
@@ -40,18 +38,16 @@ async def kept_work(folder: str, url: str | None) -> AsyncGenerator[DurableStore
 
 
 def _store_of(folder: str, url: str | None) -> DurableStore:
-    found = url or url_of_durable(os.environ)
-    if url is None and not found.startswith("postgres"):
+    found = url or url_of_durable(os.environ, folder)
+    if url is None and found.startswith("sqlite"):
         place = _keeper_of(folder)
         if place:
             return cast("DurableStore", KeptStore(place, "a verb", Hints()))
-        file = Path(folder) / FILE_NAME
-        if not file.exists():
+        if not Path(found.removeprefix("sqlite:///")).exists():
             raise NotRunningError(
                 f"no events and jobs are kept in {folder}",
                 hint="Name the folder of the app by `--folder`, or where they are by `--url`",
             )
-        found = f"sqlite:///{file.resolve()}"
     return durable_at(found)
 
 

@@ -19,13 +19,11 @@ from outgrow.store import url_of_durable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from outgrow.model import Settings
     from outgrow.placement.folder import Folder
     from outgrow.placement.pipes import Pipes
 
-FILE_NAME = "durable.db"
 SOCKET_NAME = "keeper.sock"
 STOP_SECONDS = 5.0
 
@@ -54,7 +52,7 @@ class Keeping:
         self._loop = asyncio.get_running_loop()
         self._pipes = pipes
         self._say = say
-        self._url = durable_url_of(settings, folder.path)
+        self._url = settings.durable_url or url_of_durable(os.environ, folder.path)
         meeting = f"unix:{folder.calls_path() / SOCKET_NAME}"
         self._has_keeper = self._url.startswith("sqlite")
         self.place = meeting if self._has_keeper else self._url
@@ -133,11 +131,3 @@ class Keeping:
         if self._life is not None:
             self._life.close()
             self._life = None
-
-
-def durable_url_of(settings: Settings, folder: Path) -> str:
-    """Where the durable work of an app is kept."""
-    if settings.durable_url:
-        return settings.durable_url
-    found = url_of_durable(os.environ)
-    return found if found.startswith("postgres") else f"sqlite:///{folder / FILE_NAME}"

@@ -96,19 +96,19 @@ def variable_of(service: str) -> str:
 
 
 DURABLE_VARIABLE = "OUTGROW_DURABLE_URL"
-DURABLE_FILE = ".outgrow/durable.db"
+DURABLE_FOLDER, DURABLE_FILE = ".outgrow", "durable.db"
 
 
-def url_of_durable(environment: Mapping[str, str]) -> str:
+def url_of_durable(environment: Mapping[str, str], folder: str | Path = DURABLE_FOLDER) -> str:
     """The URL of the store of events and jobs.
 
     It is where `OUTGROW_DURABLE_URL` says, else on the PostgreSQL server that `DATABASE_URL` names,
-    else in the file `.outgrow/durable.db`.
+    else in the file `durable.db` of a folder, `.outgrow` as a rule.
     """
     if url := environment.get(DURABLE_VARIABLE):
         return url
     shared = environment.get("DATABASE_URL", "")
-    return shared if shared.startswith("postgres") else f"sqlite:///{DURABLE_FILE}"
+    return shared if shared.startswith("postgres") else f"sqlite:///{Path(folder) / DURABLE_FILE}"
 
 
 def url_of_service(

@@ -155,10 +155,12 @@ def fresh(url: str) -> str:
 async def bury_one(url: str, name: str) -> None:
     store = durable_at(url, is_pooled="&port=" in url)
     await store.start()
-    for one in await store.crew.sightings():
-        if one.name == name:
-            await store.crew.bury(one.lease)
-    await store.stop()
+    try:
+        for one in await store.crew.sightings():
+            if one.name == name:
+                await store.crew.bury(one.lease)
+    finally:
+        await store.stop()
 
 
 @pytest.mark.slow

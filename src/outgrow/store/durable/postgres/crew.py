@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 
 LOOK_SECONDS = 2.0
-# A process that froze while it was sending a statement stays `active`, and no time limit of the
-# server ends it; it may hold what its burial waits for.
+# A process that froze while it was sending a statement, or while it was sent rows, stays `active`,
+# and no time limit of the server ends it; it may hold what its burial waits for.
 _END_FROZEN = """
 SELECT count(pg_terminate_backend(holder.pid))
 FROM pg_stat_activity waiting
 CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
 JOIN pg_stat_activity holder ON holder.pid = blocking.pid
 WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
-    AND holder.usename = current_user AND holder.state = 'active'
-    AND holder.wait_event = 'ClientRead' AND holder.query LIKE '%outgrow.%'
+    AND holder.usename = current_user AND holder.state IN ('active', 'idle in transaction')
+    AND holder.wait_event IN ('ClientRead', 'ClientWrite') AND holder.query LIKE '%outgrow.%'
     AND clock_timestamp() - holder.state_change > interval '5 seconds'
 """
 

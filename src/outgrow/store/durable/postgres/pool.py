@@ -34,6 +34,7 @@ T = TypeVar("T")
 
 CONNECTIONS_MAX = 8
 CONNECT_SECONDS_MAX = 10.0
+CLOSE_SECONDS_MAX = 10.0
 COMMAND_SECONDS_MAX = 30.0
 TRIES_MAX = 5
 TRY_AGAIN_SECONDS = 0.02
@@ -120,8 +121,12 @@ class Pool:
     async def stop(self) -> None:
         """Close all connections."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
+        if pool is None:
+            return
+        try:
+            await asyncio.wait_for(pool.close(), CLOSE_SECONDS_MAX)
+        except TimeoutError:  # a server that does not answer must not keep a process from ending
+            pool.terminate()
 
     def now_ms(self) -> int:
         """The store's time.

@@ -6,12 +6,13 @@ import asyncio
 
 import pytest
 
-from outgrow.store import DeathWatch
+from outgrow.store import DeathWatch, StoreLostError, durable_at
 from outgrow.store.durable.errors import LeaseLostError
 from outgrow.store.durable.failures import WORKER_DIED
 from outgrow.store.durable.protocol import DurableStore
 from outgrow.store.durable.records import Freed, Lease, Position
 from tests.contracts.durable import (
+    HandClock,
     claim_one,
     claimed_ids,
     done,
@@ -267,3 +268,18 @@ async def test_a_job_whose_worker_died_is_a_suspect_until_it_fails_otherwise(
         await store.queue.settle(second, failed(suspect))
         await store.sweep()
         assert not (await claim_one(store, second)).is_suspect
+
+
+@in_loop
+async def test_a_store_that_closes_lets_end_what_is_under_way(engine_url: str) -> None:
+    for turns in range(0, 24, 2):
+        store = durable_at(engine_url, clock=HandClock(), is_pooled="&port=" in engine_url)
+        await store.start()
+        lease = await store.crew.register("w")
+        claiming = asyncio.ensure_future(store.queue.claim(lease, "default"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await store.stop()
+            await asyncio.wait([claiming])
+        assert isinstance(claiming.exception(), StoreLostError | None)

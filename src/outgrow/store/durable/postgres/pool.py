@@ -196,17 +196,18 @@ class Pool:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncGenerator[Connection]:
-        if self._pool is None:
+        pool = self._pool  # to which it is given back, also once this is closing
+        if pool is None:
             raise StoreLostError("the store is closed", may_be_kept=False)
         try:
-            connection = await self._pool.acquire(timeout=CONNECT_SECONDS_MAX)
+            connection = await pool.acquire(timeout=CONNECT_SECONDS_MAX)
         except _LOST as problem:
             raise _lost(problem, may_be_kept=False) from None
         try:
             yield connection
         finally:
             with contextlib.suppress(*_LOST):
-                await self._pool.release(connection)
+                await pool.release(connection)
 
     async def _have_today(self) -> None:
         if self._is_ready and self.now_ms() // DAY_MS not in self._days:

@@ -186,6 +186,7 @@ class Supervisor:
                 self._pipes.breathe()
             if self.fleet.in_service and self.fleet.ready and not was_serving:
                 was_serving = True
+                self._remark_placement()  # from which it may change as soon as they are told
                 self._say_serving()
             await asyncio.sleep(TICK_SECONDS)
 

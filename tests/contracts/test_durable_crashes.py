@@ -57,6 +57,12 @@ def wait_for_lines(ledger: Path, process: subprocess.Popen[bytes], count: int) -
         os.sched_yield()
 
 
+def wait_for_leases(ledger: Path, process: subprocess.Popen[bytes], count: int) -> None:
+    """Until so many workers have begun."""
+    while sum(words[0] == "lease" for words in lines_of(ledger)) < count:
+        wait_for_lines(ledger, process, len(lines_of(ledger)) + 1)
+
+
 async def drain(url: str, ledger: Path) -> tuple[list[UUID], list[tuple[str, int]]]:
     """Do all that still waits; the jobs done and the events handled."""
     store = durable_at(url, is_pooled="&port=" in url)
@@ -132,6 +138,7 @@ def test_a_worker_frozen_beyond_its_lease_repeats_nothing_that_others_finished(
     url = fresh(durable_database)
     ledger, chance = tmp_path / "ledger", random.Random(11)
     with working(url, ledger, "a") as frozen, working(url, ledger, "b") as other:
+        wait_for_leases(ledger, frozen, 2)
         for _ in range(FREEZES):
             wait_for_lines(ledger, other, len(lines_of(ledger)) + chance.randint(60, 150))
             frozen.send_signal(signal.SIGSTOP)

@@ -16,18 +16,27 @@ if TYPE_CHECKING:
     from outgrow.store.durable.postgres.pool import Connection, Pool
 
 
-LOOK_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 # A process that froze while it was sending a statement, or while it was sent rows, stays `active`,
-# and no time limit of the server ends it; it may hold what its burial waits for.
+# and no time limit of the server ends it; it may hold what its burial waits for. Once one session
+# of a process stood still for so long, all are ended that it has: else each that gets what
+# another held would have a time limit of its own, one after another.
 _END_FROZEN = """
-SELECT count(pg_terminate_backend(holder.pid))
-FROM pg_stat_activity waiting
-CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
-JOIN pg_stat_activity holder ON holder.pid = blocking.pid
-WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
-    AND holder.usename = current_user AND holder.state IN ('active', 'idle in transaction')
-    AND holder.wait_event IN ('ClientRead', 'ClientWrite') AND holder.query LIKE '%outgrow.%'
-    AND clock_timestamp() - holder.state_change > interval '5 seconds'
+WITH frozen AS (
+    SELECT holder.pid, holder.application_name
+    FROM pg_stat_activity waiting
+    CROSS JOIN LATERAL unnest(pg_blocking_pids(waiting.pid)) AS blocking (pid)
+    JOIN pg_stat_activity holder ON holder.pid = blocking.pid
+    WHERE waiting.datname = current_database() AND waiting.wait_event_type = 'Lock'
+        AND holder.usename = current_user AND holder.state IN ('active', 'idle in transaction')
+        AND holder.wait_event IN ('ClientRead', 'ClientWrite') AND holder.query LIKE '%outgrow.%'
+        AND clock_timestamp() - holder.state_change > interval '3 seconds'
+)
+SELECT count(pg_terminate_backend(pid))
+FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    AND (pid IN (SELECT pid FROM frozen) OR application_name LIKE 'outgrow-%'
+        AND application_name IN (SELECT application_name FROM frozen))
 """
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import secrets
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -108,6 +109,8 @@ class Pool:
             timeout=CONNECT_SECONDS_MAX,
             command_timeout=COMMAND_SECONDS_MAX,
             reset=_nothing_to_reset,
+            # Tells which sessions are of one process; the server shows it in pg_stat_activity.
+            server_settings={"application_name": f"outgrow-{secrets.token_hex(8)}"},
             # PgBouncer gives each transaction another session, which knows no statement of ours.
             **({"statement_cache_size": 0} if self._is_pooled else {}),
         )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .conftest import Record, Start
     from .harness import Supervised
 
-pytestmark = pytest.mark.timeout(60)  # several starts each, on a machine that may be busy
+pytestmark = pytest.mark.timeout(3600 if LONG else 60)  # several starts each, on a busy machine
 
 THREE_GROUPS = """
 [size.machine.groups.desk]

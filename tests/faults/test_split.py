@@ -33,6 +33,7 @@ replicas = 2
 """
 CHANGES = 500 if LONG else 8
 KILLS = 40 if LONG else 3
+OLD_SECONDS = 1.5
 
 
 @pytest.fixture
@@ -67,6 +68,17 @@ def answered_by(server: Supervised, count: int) -> set[int]:
 def names(server: Supervised) -> dict[int, str]:
     """The name of each worker that stays, by process id."""
     return {w["pid"]: w["name"] for w in server.status()["workers"] if w["state"] == "ready"}
+
+
+def old_stores(server: Supervised) -> list[int]:
+    """The replicas of Stock that nobody would take for broken."""
+    return [
+        worker["pid"]
+        for worker in server.status()["workers"]
+        if worker["group"] == "store"
+        and worker["state"] == "ready"
+        and worker["up_seconds"] > OLD_SECONDS
+    ]
 
 
 def test_each_service_runs_in_its_group(split: Supervised) -> None:
@@ -125,8 +137,9 @@ def test_only_calls_inside_killed_workers_fail_and_they_tell_the_truth(
         for _ in range(KILLS):
             seen = load.count
             wait_until(lambda seen=seen: load.count > seen + 100, 10, "100 more answers")
-            stores = [pid for pid, name in names(split).items() if name.startswith("store/")]
-            victim = drawn.choice(stores)
+            # One that dies soon after its start is thought broken, and started later each time.
+            wait_until(lambda: old_stores(split), 30, "a replica that has run for a while")
+            victim = drawn.choice(old_stores(split))
             os.kill(victim, signal.SIGKILL)
             split.until_whole(4, without=(victim,), seconds=20)
     outcome = load.outcome

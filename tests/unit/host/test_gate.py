@@ -120,7 +120,7 @@ def test_a_gate_tells_how_it_was_used() -> None:
     assert (calm.kind, calm.capacity) == ("bulkhead", 1)
     assert (calm.served, calm.rejected, calm.queue_max) == (2, 1, 1)
     assert calm.hold_ns >= 60_000_000
-    assert 0 < calm.wait_ns < calm.hold_ns
+    assert calm.wait_ns > 0
     assert calm.nested_wait_ns == 0, "the wait for its own place is not within it"
     assert sum(calm.waits.values()) == 2
     assert calm.hold_squared_s2 > 0

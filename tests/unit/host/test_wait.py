@@ -72,9 +72,11 @@ def in_a_thread(work: Any) -> Iterator[list[Any]]:
 
 def test_a_deadline_ends_a_call_that_sync_code_waits_for() -> None:
     slow = client(Slow)
-    with pytest.raises(DeadlineExceededError), deadline(0.05):
+    wait(slow.quick())  # it has started, which may take longer than a deadline
+    with pytest.raises(DeadlineExceededError), deadline(0.3):
         wait(slow.hang())
-    assert ended.is_set()
+    assert begun.is_set()
+    assert ended.wait(BOUND_SECONDS)
 
 
 def test_the_time_of_a_def_operation_ends_the_calls_that_it_waits_for() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SLOTS = 10
 IDLE_SECONDS = 5.0
+# So often a queue with a high rate is looked at; what it lets start meanwhile starts at once then.
+RATE_SECONDS_MIN = 0.05
 
 
 @dataclass
@@ -169,28 +171,41 @@ class Durable:
         for form, handler in work.jobs:
             kinds.setdefault(form.model.queue, {})[form.model.name] = (handler, form)
         bounds = self._bounds or {}
-        if self._bounds is not None:
-            await self._bound(kinds, self._bounds)
-        slots = {queue: bounds.get(queue, QueueBounds()).slots or SLOTS for queue in kinds}
+        limits = await self._limits(kinds)
         return [
-            JobRunner(self.store, self._tenure, queue, own, **self._ways(slots[queue]))
+            JobRunner(
+                self.store,
+                self._tenure,
+                queue,
+                own,
+                # Of a queue that is bounded over all workers, others could not run it then.
+                may_claim_ahead=limits[queue] == QueueLimits(),
+                **self._ways(bounds.get(queue, QueueBounds()).slots or SLOTS, limits[queue].rate),
+            )
             for queue, own in kinds.items()
         ]
 
-    async def _bound(self, queues: Iterable[str], bounds: Mapping[str, QueueBounds]) -> None:
-        """Have the store bound these queues as the settings say, or no more."""
+    async def _limits(self, queues: Iterable[str]) -> dict[str, QueueLimits]:
+        """How the store bounds these queues, from now on as the settings say, if they do."""
         known = {one.name: one.limits for one in await self.store.queue.queues()}
-        for queue in queues:
-            limits = limits_of(bounds.get(queue, QueueBounds()))
-            if limits != known.get(queue, QueueLimits()):
-                await self.store.queue.limit_queue(queue, limits)
+        found = {queue: known.get(queue, QueueLimits()) for queue in queues}
+        if self._bounds is not None:
+            for queue, before in found.items():
+                found[queue] = limits_of(self._bounds.get(queue, QueueBounds()))
+                if found[queue] != before:
+                    await self.store.queue.limit_queue(queue, found[queue])
+        return found
 
-    def _ways(self, slots: int) -> dict[str, Any]:
+    def _ways(self, slots: int, rate: Rate | None = None) -> dict[str, Any]:
+        idle_seconds = self._idle_seconds
+        if rate is not None:  # nobody says when it lets another start
+            each_seconds = rate.per_ms / rate.count / 1e3
+            idle_seconds = min(idle_seconds, max(each_seconds, RATE_SECONDS_MIN))
         return {
             "slots": slots,
             "solitude": self._solitude,
             "hints": self.hints,
-            "idle_seconds": self._idle_seconds,
+            "idle_seconds": idle_seconds,
         }
 
     @property
@@ -225,5 +240,7 @@ def limits_of(bounds: QueueBounds) -> QueueLimits:
     """What the store holds a queue to."""
     rate = None
     if bounds.rate_count is not None:
-        rate = Rate(count=bounds.rate_count, per_ms=max(1, int(bounds.rate_seconds * 1e3)))
+        per_ms = max(1, int(bounds.rate_seconds * 1e3))
+        burst_count = max(1, round(bounds.rate_count * 2 * RATE_SECONDS_MIN * 1e3 / per_ms))
+        rate = Rate(count=bounds.rate_count, per_ms=per_ms, burst_count=burst_count)
     return QueueLimits(slots=bounds.concurrency, rate=rate)

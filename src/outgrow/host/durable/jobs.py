@@ -1,9 +1,16 @@
-"""Runs the jobs of one queue in this process: so many at once, each as one attempt."""
+"""Runs the jobs of one queue in this process: so many at once, each as one attempt.
+
+To ask for a job and to say how it ended takes a while, most of it the disk's. Where jobs are short
+it would be spent waiting, so that as many are claimed ahead as end in that while; of long ones none
+are, which others could run.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from outgrow.host.durable.asking import Asking
@@ -26,6 +33,8 @@ if TYPE_CHECKING:
 
 # So many of the largest that there are come in one answer.
 CLAIM_COUNT_MAX = 50
+# What is claimed ahead of a free slot goes back unspent when no slot gets free for so long.
+AHEAD_SECONDS_MAX = 0.25
 # For a job that this version of the app does not know, but another may.
 STRANGER_SECONDS = 1.0
 
@@ -40,6 +49,7 @@ class JobRunner:
         kinds: What runs them, by kind.
         slots: How many at once.
         solitude: Lets a job that ended its worker run alone.
+        may_claim_ahead: Whether it may hold more than it has slots for, for a moment.
         hints: Wake it.
         idle_seconds: How long it waits without a hint before it asks again.
     """
@@ -52,6 +62,7 @@ class JobRunner:
         kinds: Mapping[str, tuple[Handler, JobForm]],
         *,
         slots: int,
+        may_claim_ahead: bool = False,
         solitude: Solitude,
         hints: Hints,
         idle_seconds: float,
@@ -63,6 +74,10 @@ class JobRunner:
         self._kinds = kinds
         self._hints = hints
         self._solitude = solitude
+        self._ahead = _Ahead(CLAIM_COUNT_MAX if may_claim_ahead else 0)
+        self._waiting: deque[ClaimedJob] = deque()
+        self._waiting_timer: asyncio.TimerHandle | None = None
+        self._begun_at = 0.0
         self._running: dict[UUID, asyncio.Task[None]] = {}
         # Also those of a lost lease, which end while the same job may run again.
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,8 +89,8 @@ class JobRunner:
 
     @property
     def held_count(self) -> int:
-        """Jobs that run, or whose end the store does not know yet."""
-        return len(self._running) + len(self._telling.waiting)
+        """Jobs that run or are about to, or whose end the store does not know yet."""
+        return len(self._waiting) + len(self._running) + len(self._telling.waiting)
 
     def start(self) -> None:
         """Run jobs from now on."""
@@ -85,6 +100,7 @@ class JobRunner:
     async def stop(self, seconds: float) -> None:
         """Take no more; let those end that run, but not for ever: then they are given back."""
         await self._asking.stop()
+        self._give_back()
         await ended(self._tasks, seconds)
         await self._telling.stop()
 
@@ -95,11 +111,15 @@ class JobRunner:
             if task is not None and id not in self._cancelled:
                 self._cancelled.add(id)
                 task.cancel()
+        for job in [one for one in self._waiting if one.id in ids]:
+            self._waiting.remove(job)
+            self._return(job)
 
     def lose(self) -> None:
         """All that runs was given to others, so that it need not go on."""
         for task in self._running.values():
             task.cancel()
+        self._waiting.clear()
         self._running.clear()
         self._cancelled.clear()
 
@@ -107,24 +127,74 @@ class JobRunner:
 
     async def _turn(self) -> bool:
         """Ask for jobs once; whether there may be more."""
-        if len(self._running) >= self.slots:
+        await self._solitude.ended()
+        while (room := self._room) <= 0:
             self._freed.clear()
             await self._freed.wait()
         lease = self._tenure.lease
         if self._asking.was_broken:
-            known = {*self._running, *(one.id for one in self._telling.waiting)}
+            known = {*self._running, *(one.id for one in (*self._waiting, *self._telling.waiting))}
             await self._store.queue.strays(lease, known)
             self._asking.was_broken = False
-        room = min(self.slots - len(self._running), CLAIM_COUNT_MAX)
-        jobs = await self._store.queue.claim(lease, self.queue, limit=room)
+        asked_at = self._ahead.now()
+        jobs = await self._store.queue.claim(lease, self.queue, limit=min(room, CLAIM_COUNT_MAX))
+        self._ahead.answered(asked_at)
         if lease != self._tenure.lease:
             return True  # it was lost meanwhile, and others have them
-        for job in jobs:
+        self._waiting += jobs
+        if any(one.is_suspect for one in jobs):
+            self._spare_others()
+            await asyncio.sleep(0)  # so that they begin, and are alone
+        else:
+            self._begin()
+        return bool(jobs)
+
+    def _spare_others(self) -> None:
+        """Begin suspects alone: if one ends this worker, no other shall have spent an attempt."""
+        others = [one for one in self._waiting if not one.is_suspect]
+        self._waiting = deque(one for one in self._waiting if one.is_suspect)
+        self._begin()
+        for job in others:
+            self._return(job)
+
+    @property
+    def _room(self) -> int:
+        return self.slots + self._ahead.count - len(self._running) - len(self._waiting)
+
+    def _begin(self) -> None:
+        """Run what waits, as far as there are slots."""
+        lease = self._tenure.lease
+        while self._waiting and len(self._running) < self.slots:
+            job = self._waiting.popleft()
             task = asyncio.create_task(self._run(job, lease), context=contextvars.Context())
             self._running[job.id] = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return bool(jobs)
+            self._begun_at = monotonic()
+        if self._waiting and self._waiting_timer is None:
+            self._look_later(AHEAD_SECONDS_MAX)
+
+    def _look_later(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting_timer = loop.call_later(seconds, self._look_at_waiting)
+
+    def _look_at_waiting(self) -> None:
+        self._waiting_timer = None
+        left = self._begun_at + AHEAD_SECONDS_MAX - monotonic()
+        if left <= 0:
+            self._give_back()
+        elif self._waiting:
+            self._look_later(left)
+
+    def _give_back(self) -> None:
+        """Let others have what waits for a slot of ours."""
+        self._ahead.count = 0
+        while self._waiting:
+            self._return(self._waiting.popleft())
+
+    def _return(self, job: ClaimedJob) -> None:
+        outcome = JobOutcome(id=job.id, attempt=job.attempt, how="returned")
+        self._telling.tell(self._tenure.lease, outcome)
 
     @property
     def hint(self) -> str:
@@ -141,7 +211,9 @@ class JobRunner:
             if self._running.get(job.id) is asyncio.current_task():
                 del self._running[job.id]
                 self._cancelled.discard(job.id)
+            self._ahead.ended_count += 1
             self._freed.set()
+            self._begin()
         self._telling.tell(lease, outcome)
 
     async def _outcome(self, job: ClaimedJob, lease: Lease) -> JobOutcome:
@@ -172,6 +244,35 @@ class JobRunner:
         await self._store.queue.settle(lease, outcomes)
         # What waited for a slot of the queue or of a key may start now.
         self._hints.tell(self.hint)
+
+
+class _Ahead:
+    """How many jobs to claim ahead: twice what ends while the store answers.
+
+    Args:
+        count_max: At the most.
+
+    Attributes:
+        count: So many, as of now.
+        ended_count: Jobs that have ended.
+    """
+
+    def __init__(self, count_max: int) -> None:
+        self.count = 0
+        self.ended_count = 0
+        self._count_max = count_max
+        self._seen_count = 0
+        self._seen_at = self.now()
+
+    now = staticmethod(monotonic)
+
+    def answered(self, asked_at: float) -> None:
+        """The store has answered what it was asked at a time."""
+        now = self.now()
+        ended, seconds = self.ended_count - self._seen_count, now - self._seen_at
+        self._seen_count, self._seen_at = self.ended_count, now
+        wanted = 2 * ended * (now - asked_at) / seconds if seconds > 0 else 0
+        self.count = min(round(wanted), self._count_max)
 
 
 def _failed(job: ClaimedJob, form: JobForm, problem: Exception) -> JobOutcome:

@@ -33,11 +33,15 @@ class Solitude:
         self._quiet.set()
         self._suspect = asyncio.Lock()
 
+    async def ended(self) -> None:
+        """Wait until nothing runs alone, or is watched no more."""
+        while not self._open.is_set():
+            await self._open.wait()
+
     @contextlib.asynccontextmanager
     async def beside(self) -> AsyncGenerator[None]:
         """Run beside others, as soon as no suspect is watched."""
-        while not self._open.is_set():
-            await self._open.wait()
+        await self.ended()
         self._running += 1
         self._quiet.clear()
         try:

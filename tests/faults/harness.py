@@ -33,6 +33,7 @@ class Worker(TypedDict):
     """The part of a worker's status that these tests read."""
 
     name: str
+    group: str
     pid: int
     version: int
     state: str

@@ -7,7 +7,7 @@ from importlib import import_module
 
 NAMES = (
     *("count", "start", "balance", "memory", "http", "overload", "calls", "remote"),
-    *("order_path", "slow_replica", "ingest", "archive", "telemetry", "durable"),
+    *("order_path", "slow_replica", "ingest", "archive", "telemetry", "durable", "jobs"),
 )
 
 

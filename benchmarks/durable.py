@@ -58,7 +58,7 @@ def run(rounds: int, seconds: float) -> None:
     measured = Measurements("durable", reference=REFERENCE)
     folder = Path(tempfile.mkdtemp(prefix="outgrow-durable-", dir=Path.cwd()))
     try:
-        with _server() as server:
+        with postgres_server() as server:
             for number in range(rounds):
                 measured.add("disk", "fdatasync", _syncs(folder, seconds / 3), "1/s")
                 for name in turned(_contenders(server), number):
@@ -78,7 +78,8 @@ def _contenders(server: Any) -> list[str]:
 
 
 @contextmanager
-def _server() -> Iterator[Any]:
+def postgres_server() -> Iterator[Any]:
+    """One that the benchmark starts, and stops; None where it is not installed."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it says that XDG_RUNTIME_DIR is not set

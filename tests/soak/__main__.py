@@ -42,6 +42,14 @@ SAY_SECONDS = 30.0
 RELOADED, ALONE = (0.125, 0.5), (0.55, 1.0)
 # Of memory, in MB, over the span that is judged.
 SUPERVISOR_MB, NURSERY_MB, WORKER_MB, RELOADED_MB = 1.0, 0.5, 3.0, 3.0
+# The observer keeps some minutes in memory, and what DuckDB has once had; both have their maximum.
+KEEPER_MB, OBSERVER_MB = 3.0, 25.0
+MOST_MB = {
+    "supervisor": SUPERVISOR_MB,
+    "nursery": NURSERY_MB,
+    "keeper": KEEPER_MB,
+    "observer": OBSERVER_MB,
+}
 DESCRIPTORS, THREADS = 3.0, 1.0
 
 
@@ -87,7 +95,7 @@ def judged(samples: list[Sample], seconds: float) -> list[Growth]:
     alone, reloaded = ((since * seconds, until * seconds) for since, until in (ALONE, RELOADED))
     found: list[Growth] = []
     for one in growth.lived_through(samples, *alone):
-        most = {"supervisor": SUPERVISOR_MB, "nursery": NURSERY_MB}.get(one[0].role, WORKER_MB)
+        most = MOST_MB.get(one[0].role, WORKER_MB)
         bounds = (growth.memory(most), growth.descriptors(DESCRIPTORS), growth.threads(THREADS))
         found += [growth.growth(one, bound) for bound in bounds]
     for one in growth.lived_through(samples, *reloaded):

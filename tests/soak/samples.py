@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.faults.processes import children
 
 KIB = 1024
+ROLES = {"outgrow.host.durable": "keeper", "outgrow.dashboard": "observer"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Sample:
 
     Attributes:
         seconds: Since the load began.
-        role: `supervisor`, `nursery`, or the name of a worker.
+        role: `supervisor`, `nursery`, `keeper`, `observer`, or the name of a worker.
         rss_bytes: All its pages in memory, shared ones too: does not change when a sibling ends.
         pss_bytes: Its own pages, and its part of the shared ones.
         private_bytes: Its own pages.
@@ -45,11 +46,17 @@ def sampled(seconds: float, supervisor: int, workers: dict[int, str]) -> list[Sa
     """
     found: list[Sample] = []
     for pid in (supervisor, *children(supervisor)):
-        role = "supervisor" if pid == supervisor else workers.get(pid, "nursery")
         with suppress(OSError):
+            role = "supervisor" if pid == supervisor else workers.get(pid) or _role(pid)
             if sample := _sample(seconds, role, pid):
                 found.append(sample)
     return found
+
+
+def _role(pid: int) -> str:
+    """What a child is that is no worker, by the module that its process was started with."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    return next((ROLES[word] for word in words if word in ROLES), "nursery")
 
 
 def _sample(seconds: float, role: str, pid: int) -> Sample | None:

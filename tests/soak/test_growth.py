@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
 
 from tests.soak.growth import MB, descriptors, growth, lived_through, memory
-from tests.soak.samples import Sample
+from tests.soak.samples import Sample, sampled
 
 SPAN_SECONDS = 1800.0
 COUNT = 120
@@ -72,3 +75,28 @@ def test_descriptors_that_stay_are_told_from_those_that_come_and_go(
     count: Callable[[int], int], is_kept: bool
 ) -> None:
     assert growth(samples(lambda _: 80.0, count=count), descriptors(3.0)).is_kept is is_kept
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells the children")
+def test_children_that_are_no_workers_are_told_apart() -> None:
+    modules = {"keeper": "outgrow.host.durable", "observer": "outgrow.dashboard"}
+    said = "print(flush=True); input()"
+    roles = [*modules, "nursery", "front/1"]
+    started = {
+        role: subprocess.Popen(
+            [sys.executable, "-c", said, "-m", modules.get(role, "x")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        for role in roles
+    }
+    try:
+        for child in started.values():
+            assert child.stdout is not None
+            child.stdout.readline()
+        found = sampled(0.0, os.getpid(), {started["front/1"].pid: "front/1"})
+        told = {each.pid: each.role for each in found}
+        assert [told[started[role].pid] for role in roles] == roles
+    finally:
+        for child in started.values():
+            child.communicate()

@@ -34,7 +34,7 @@ def play(placement: Placed) -> Play:
                     return await piece(app)
             with tempfile.TemporaryDirectory(prefix="og") as folder:
                 async with apart(services, Path(folder), **options) as app:
-                    return await piece(app)  # type: ignore[arg-type]
+                    return await piece(app)
 
         return asyncio.run(run())
 

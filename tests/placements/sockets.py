@@ -13,22 +13,25 @@ from outgrow import Clock
 from outgrow.host import Host, app_of
 from outgrow.host.remote import remote_client
 from outgrow.model import App, graph_of
+from outgrow.testing import RunningApp
+from outgrow.testing.watched import work_of_test
 from outgrow.wire import AnsweringConnection, CallingConnection, Meeting, Peers, listen
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
     from pathlib import Path
 
+    from outgrow.testing.watched import TestWork
 
-class Apart:
+
+class Apart(RunningApp):
     """The running services."""
 
-    def __init__(self, clients: dict[type, Any], connections: list[AnsweringConnection]) -> None:
-        self._clients = clients
+    def __init__(
+        self, clients: dict[type, Any], work: TestWork, connections: list[AnsweringConnection]
+    ) -> None:
+        super().__init__(clients.__getitem__, work)
         self.connections = connections
-
-    def client(self, cls: type) -> Any:
-        return self._clients[cls]
 
 
 @asynccontextmanager
@@ -59,10 +62,13 @@ async def apart(
     clients: dict[type, Any] = {}
     connections: list[AnsweringConnection] = []
     async with AsyncExitStack() as exits:
+        work = exits.enter_context(work_of_test(clock))
+        source = work.source()
+        exits.push_async_callback(source.close)
         exits.push_async_callback(peers.close)
         for number, model in enumerate(graph_of(app.services).services.values()):
             part = App(services=[model.cls], providers=[*first, *providers, *app.providers])
-            host = Host(part, fakes=fakes, environment=environment, running=clients)
+            host = Host(part, fakes=fakes, environment=environment, running=clients, source=source)
             await host.start()
             exits.push_async_callback(host.stop)
             meeting = Meeting("unix", path=str(folder / f"{number}.sock"))
@@ -71,7 +77,7 @@ async def apart(
             meetings[model.name] = [meeting]
             peers.update(meetings)
             clients[model.cls] = remote_client(model, peers)
-        yield Apart(clients, connections)
+        yield Apart(clients, work, connections)
 
 
 def _maker(host: Host, name: str, connections: list[AnsweringConnection]) -> Any:

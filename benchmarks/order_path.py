@@ -1,8 +1,10 @@
 """An order of the example shop: in one process, in three groups, and as HTTP microservices.
 
-POST /orders comes in through the edge. It asks the catalogue, the bank and the stock, writes to
-three databases, and sends a receipt. In three groups four calls of each order cross between
-processes: two from the edge to the desk, two from there back to the front. The microservices are
+POST /orders comes in through the edge. It asks the catalogue, the bank and the stock, and writes to
+two databases; with the second it writes down an event and a job, by which the payment is kept and
+the receipt is sent after the answer, each in a database of its own. In three groups three calls of
+each order cross between processes: one from the edge to the desk, two from there back to the
+front. The microservices are
 the same classes in the same three groups, each behind an app of FastAPI under uvicorn, calling one
 another with aiohttp. CPU is that of all processes of a contender, supervisor and idle ones too.
 """

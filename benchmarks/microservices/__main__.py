@@ -28,7 +28,7 @@ def main() -> int:
     apps = [
         subprocess.Popen(
             [*here, f"{__package__}.{name}:app", "--port", str(each), *FAST, *QUIET],
-            env=environment,
+            env={**environment, "OUTGROW_DURABLE_URL": f"sqlite:///{folder}/durable-{name}.db"},
         )
         for name, each in ports.items()
     ]

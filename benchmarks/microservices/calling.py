@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 from pydantic import BaseModel, TypeAdapter
-from sqlalchemy import MetaData
 
 from examples.shop.catalogue import Product
-from examples.shop.orders import Buyer, Order
+from examples.shop.order import Buyer, Order
+from examples.shop.payments import open_bank
 from examples.shop.stock import Pieces, SoldOutError
-from outgrow import Database
+from outgrow import App
+from outgrow.host import Host
 
 # The environment variables that tell each app where the others are.
 PLACES = {"front": "FRONT_URL", "desk": "DESK_URL", "advice": "ADVICE_URL"}
@@ -48,9 +50,15 @@ PRODUCTS = TypeAdapter(tuple[Product, ...])
 BASKETS = TypeAdapter(tuple[tuple[int, str], ...])
 
 
-def database_of(service: str, tables: MetaData) -> Database:
-    """A service's database, to be opened by `async with`."""
-    return Database(os.environ[f"{service.upper()}_DATABASE_URL"], name=service, tables=tables)
+@asynccontextmanager
+async def services(*own: type, elsewhere: Mapping[type, Any] | None = None) -> AsyncGenerator[Host]:
+    """Run services in this process, with their databases, their events and their jobs."""
+    host = Host(App(services=own, providers=[open_bank]), running=elsewhere)
+    await host.start()
+    try:
+        yield host
+    finally:
+        await host.stop()
 
 
 @asynccontextmanager
@@ -98,10 +106,6 @@ class StockOverHttp:
         body = Reservation(reference=reference, wanted=wanted).model_dump_json()
         await post(self._session, "/stock/reserve", body)
 
-    async def release(self, reference: str) -> None:
-        """As the stock does."""
-        await post(self._session, f"/stock/release/{reference}", b"")
-
 
 class DeskOverHttp:
     """What the edge asks of the desk."""
@@ -113,10 +117,6 @@ class DeskOverHttp:
         """As `Orders` does."""
         body = Wanted(basket=basket, buyer=buyer).model_dump_json()
         return ORDER.validate_json(await post(self._session, "/orders/place", body))
-
-    async def send_receipt(self, order: Order) -> None:
-        """As `Mail` does."""
-        await post(self._session, "/mail/send-receipt", ORDER.dump_json(order))
 
     async def recent_baskets(self, count: int) -> tuple[tuple[int, str], ...]:
         """As `Orders` does."""

@@ -4,52 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import FastAPI, HTTPException
 
-from examples.shop import mail, order_tables, payments
-from examples.shop.mail import Mail
-from examples.shop.orders import Order, Orders
-from examples.shop.payments import Bank, Payments
-from examples.shop.stock import SoldOutError
-from outgrow import Clock
+from examples.shop.catalogue import Catalogue
+from examples.shop.order import Order
+from examples.shop.orders import Orders
+from examples.shop.stock import SoldOutError, Stock
 
-from .calling import (
-    SOLD_OUT,
-    CatalogueOverHttp,
-    StockOverHttp,
-    Wanted,
-    database_of,
-    session_to,
-)
+from .calling import SOLD_OUT, CatalogueOverHttp, StockOverHttp, Wanted, services, session_to
 
 the_orders: Orders
-the_mail: Mail
 
 
 @asynccontextmanager
 async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
     """Open the databases, and the way to the front."""
-    global the_orders, the_mail
-    async with (
-        database_of("orders", order_tables.Table.metadata) as of_orders,
-        database_of("payments", payments.Table.metadata) as of_payments,
-        database_of("mail", mail.Table.metadata) as of_mail,
-        session_to("front") as session,
-    ):
-        the_payments, the_mail = (
-            Payments(bank=Bank(), db=of_payments),
-            Mail(clock=Clock(), db=of_mail),
-        )
-        elsewhere: dict[str, Any] = {
-            "catalogue": CatalogueOverHttp(session),
-            "stock": StockOverHttp(session),
-        }
-        the_orders = Orders(**elsewhere, payments=the_payments, clock=Clock(), db=of_orders)
-        await the_payments.fill()
-        await the_orders.fill()
-        yield
+    global the_orders
+    async with session_to("front") as session:
+        elsewhere = {Catalogue: CatalogueOverHttp(session), Stock: StockOverHttp(session)}
+        async with services(Orders, elsewhere=elsewhere) as host:
+            the_orders = host.client(Orders)
+            yield
 
 
 app = FastAPI(lifespan=lifespan)
@@ -66,8 +42,3 @@ async def place(wanted: Wanted) -> Order:
 @app.post("/orders/recent-baskets/{count}")
 async def recent_baskets(count: int) -> tuple[tuple[int, str], ...]:
     return await the_orders.recent_baskets(count)
-
-
-@app.post("/mail/send-receipt", status_code=204)
-async def send_receipt(order: Order) -> None:
-    await the_mail.send_receipt(order)

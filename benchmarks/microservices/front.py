@@ -1,19 +1,20 @@
-"""The edge, with the catalogue and the stock behind it."""
+"""The edge, with the catalogue, the stock and those who buy for it behind it."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from fastapi import BackgroundTasks, FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException
 
-from examples.shop import catalogue, stock
 from examples.shop.api import NewOrder, OrderOut
 from examples.shop.catalogue import Catalogue, Product
-from examples.shop.orders import Buyer
+from examples.shop.order import Buyer
+from examples.shop.payments import token_of
+from examples.shop.purchasing import Purchasing
 from examples.shop.stock import Pieces, SoldOutError, Stock
 
-from .calling import SOLD_OUT, DeskOverHttp, Reservation, Skus, database_of, session_to
+from .calling import SOLD_OUT, DeskOverHttp, Reservation, Skus, services, session_to
 
 the_catalogue: Catalogue
 the_stock: Stock
@@ -25,14 +26,11 @@ async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
     """Open the databases, and the way to the desk."""
     global the_catalogue, the_stock, the_desk
     async with (
-        database_of("catalogue", catalogue.Table.metadata) as of_catalogue,
-        database_of("stock", stock.Table.metadata) as of_stock,
+        services(Catalogue, Purchasing) as host,
         session_to("desk") as session,
     ):
-        the_catalogue, the_stock = Catalogue(db=of_catalogue), Stock(db=of_stock)
+        the_catalogue, the_stock = host.client(Catalogue), host.client(Stock)
         the_desk = DeskOverHttp(session)
-        await the_catalogue.fill()
-        await the_stock.fill()
         yield
 
 
@@ -40,16 +38,15 @@ app = FastAPI(lifespan=lifespan)
 
 
 @app.post("/orders", status_code=201)
-async def place_order(wanted: NewOrder, after: BackgroundTasks) -> OrderOut:
+async def place_order(wanted: NewOrder) -> OrderOut:
     basket: dict[str, int] = {}
     for line in wanted.lines:
         basket[line.sku] = basket.get(line.sku, 0) + line.quantity
-    buyer = Buyer(customer="api", email=wanted.email, card=wanted.card)
+    buyer = Buyer(customer="api", email=wanted.email, card=token_of(wanted.card))
     try:
         order = await the_desk.place(tuple(Pieces(*each) for each in basket.items()), buyer)
     except SoldOutError as error:
         raise HTTPException(SOLD_OUT, f"Too few pieces of {error} are left.") from error
-    after.add_task(the_desk.send_receipt, order)
     return OrderOut.model_validate(order)
 
 
@@ -64,8 +61,3 @@ async def reserve(reservation: Reservation) -> None:
         await the_stock.reserve(reservation.reference, reservation.wanted)
     except SoldOutError as error:
         raise HTTPException(SOLD_OUT, str(error)) from error
-
-
-@app.post("/stock/release/{reference}", status_code=204)
-async def release(reference: str) -> None:
-    await the_stock.release(reference)

@@ -8,23 +8,34 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
-from fastapi import BackgroundTasks, FastAPI, HTTPException, Query, Request
+from fastapi import FastAPI, HTTPException, Query, Request
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel, ConfigDict, Field
 
 from examples.shop import page
-from examples.shop.access import TheCatalogue, TheMail, TheOrders, TheRecommendations, TheStock
+from examples.shop.access import (
+    TheCatalogue,
+    TheMail,
+    TheOrders,
+    ThePurchasing,
+    TheRecommendations,
+    TheStock,
+)
 from examples.shop.catalogue import PAGE_SIZE, PAGE_SIZE_MAX, UnknownProductError
-from examples.shop.orders import EMAIL, Buyer, UnknownOrderError
-from examples.shop.payments import DeclinedError
-from examples.shop.reports import Sales
+from examples.shop.mail import Letter
+from examples.shop.order import Buyer, State
+from examples.shop.orders import EMAIL, UnknownOrderError
+from examples.shop.payments import DeclinedError, token_of
+from examples.shop.purchasing import Purchase
+from examples.shop.sales import Sales
 from examples.shop.stock import Pieces, SoldOutError
+from outgrow import lifespan
 
 SKU = re.compile(r"[A-Z]{3}-\d{3}")
 
 
-app = FastAPI(title="Leaf & Kettle", version="1.0")
+app = FastAPI(title="Leaf & Kettle", version="1.0", lifespan=lifespan)
 app.include_router(page.router, include_in_schema=False)
 app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
 
@@ -85,11 +96,12 @@ class LineOut(BaseModel):
 
 
 class OrderOut(BaseModel):
-    """An order as the API shows it."""
+    """An order as the API shows it; `waiting` while the bank cannot say whether it pays."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: int
+    state: State
     placed_at: datetime
     total_cents: int
     lines: list[LineOut]
@@ -124,21 +136,18 @@ async def show_product(sku: str, catalogue: TheCatalogue, stock: TheStock) -> Pr
 
 
 @app.post("/orders", status_code=201)
-async def place_order(
-    wanted: NewOrder, orders: TheOrders, mail: TheMail, after: BackgroundTasks
-) -> OrderOut:
+async def place_order(wanted: NewOrder, orders: TheOrders) -> OrderOut:
     """Place an order: 402 when the bank declines, 409 when too few pieces are left."""
     basket: dict[str, int] = {}
     for line in wanted.lines:
         basket[line.sku] = basket.get(line.sku, 0) + line.quantity
-    buyer = Buyer(customer="api", email=wanted.email, card=wanted.card)
+    buyer = Buyer(customer="api", email=wanted.email, card=token_of(wanted.card))
     try:
         order = await orders.place(tuple(Pieces(*each) for each in basket.items()), buyer)
     except DeclinedError as error:
         raise HTTPException(402, "The bank declined this card.") from error
     except SoldOutError as error:
         raise HTTPException(409, f"Too few pieces of {error} are left.") from error
-    after.add_task(mail.send_receipt, order)
     return OrderOut.model_validate(order)
 
 
@@ -149,6 +158,12 @@ async def show_order(order_id: int, orders: TheOrders) -> OrderOut:
         return OrderOut.model_validate(await orders.find(order_id))
     except UnknownOrderError as error:
         raise HTTPException(404, f"There is no order {order_id}.") from error
+
+
+@app.get("/orders/{order_id}/letters")
+async def list_letters(order_id: int, mail: TheMail) -> tuple[Letter, ...]:
+    """List what was written to the customer: the receipt comes soon after the order."""
+    return await mail.letters(order_id)
 
 
 @app.get("/recommendations/{sku}")
@@ -165,3 +180,9 @@ async def recommend(
 async def report_sales(orders: TheOrders, days: Annotated[int, Query(ge=1, le=365)] = 30) -> Sales:
     """Sum up the sales of the last days."""
     return await orders.sales(days)
+
+
+@app.get("/purchases")
+async def list_purchases(purchasing: ThePurchasing) -> tuple[Purchase, ...]:
+    """List what was ordered again, as it ran low."""
+    return await purchasing.purchases()

@@ -4,13 +4,14 @@ from examples.shop.catalogue import Catalogue
 from examples.shop.mail import Mail
 from examples.shop.orders import Orders
 from examples.shop.payments import Payments, open_bank
+from examples.shop.purchasing import Purchasing
 from examples.shop.recommendations import Recommendations
 from examples.shop.stock import Stock
 from outgrow import App
 
 shop = App(
     name="shop",
-    services=[Catalogue, Stock, Payments, Orders, Mail, Recommendations],
+    services=[Catalogue, Stock, Purchasing, Payments, Orders, Mail, Recommendations],
     providers=[open_bank],
     edges={"web": "examples.shop.api:app"},
 )

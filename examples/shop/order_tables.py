@@ -2,8 +2,10 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from examples.shop.order import State
 
 
 class Table(DeclarativeBase):
@@ -15,13 +17,14 @@ class OrderRow(Table):
 
     `customer` is the random token of the browser's cookie: it stands for the order history.
     `reference` is the name that stock and payments know the order by. `placed_at` is UTC, without
-    its zone, as SQLite has none.
+    its zone, as SQLite has none. `state`: see `Order`.
     """
 
     __tablename__ = "orders"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     reference: Mapped[str] = mapped_column(unique=True)
+    state: Mapped[State] = mapped_column(String, default="paid")
     customer: Mapped[str] = mapped_column(index=True)
     email: Mapped[str]
     placed_at: Mapped[datetime] = mapped_column(index=True)

@@ -1,21 +1,38 @@
 """Placing orders, finding them again, and telling what was sold."""
 
-import asyncio
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select
 
 from examples.shop import seed
 from examples.shop.catalogue import Catalogue, Product, UnknownProductError
+from examples.shop.events import OrderCancelled, OrderPlaced
+from examples.shop.mail import Mail
+from examples.shop.order import Buyer, Line, Order
 from examples.shop.order_tables import LineRow, OrderRow, Table
-from examples.shop.payments import Payments
-from examples.shop.reports import Sales, sales_since
+from examples.shop.payments import BankAwayError, DeclinedError, Payments
+from examples.shop.sales import Sales, sales_between
 from examples.shop.stock import Pieces, Stock
-from outgrow import Clock, Database, database, on_start, operation, see_through, service
+from outgrow import (
+    Backoff,
+    Clock,
+    Database,
+    database,
+    enqueue,
+    job,
+    on_start,
+    operation,
+    publish,
+    see_through,
+    service,
+)
 
 HISTORY_MAX = 50
+# How long the bank is asked again, and how often; the attempts outlast the patience.
+PATIENCE = timedelta(hours=12)
+PAUSES = Backoff(first_seconds=5, seconds_max=900)
+ATTEMPTS_MAX = 200
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 
 
@@ -27,37 +44,6 @@ class UnknownOrderError(LookupError):
     """No order has this number."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Buyer:
-    """Who orders: the browser's token, where the receipt goes, and the card that pays."""
-
-    customer: str
-    email: str
-    card: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """A product of an order, as it was called and what it cost on that day."""
-
-    sku: str
-    name: str
-    quantity: int
-    unit_price_cents: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """What one customer bought at once; `placed_at` is UTC, without its zone."""
-
-    id: int
-    customer: str
-    email: str
-    placed_at: datetime
-    total_cents: int
-    lines: tuple[Line, ...]
-
-
 @service
 class Orders:
     """What was bought."""
@@ -65,6 +51,7 @@ class Orders:
     catalogue: Catalogue
     stock: Stock
     payments: Payments
+    mail: Mail
     clock: Clock
     db: Database = database(tables=Table.metadata)
 
@@ -79,12 +66,16 @@ class Orders:
 
     @operation
     async def place(self, basket: tuple[Pieces, ...], buyer: Buyer) -> Order:
-        """Pay, take the pieces out of stock and store the order.
+        """Have the money promised, take the pieces out of stock and store the order.
 
-        Three databases and a bank have a part in it, and no transaction spans them. So each step
-        can be undone by the order's reference, and is when a later one fails. Who crashes between
-        two steps undoes nothing: a promise at the bank, which lapses by itself; reserved pieces
-        that nobody will fetch; or a stored order whose payment was not kept.
+        Three databases and a bank have a part in it, and no transaction spans them. What counts is
+        the one that stores the order: what is left to do is written with it, as an event and a job,
+        and is done after the answer, whoever crashes. A bank that cannot say now is asked again by
+        `collect`, and the order waits for it.
+
+        When a step fails, an event has undone what may have been done before. Who crashes between
+        the first step and the last undoes nothing: a promise at the bank, which lapses by itself,
+        and reserved pieces that nobody will fetch.
 
         Args:
             basket: Pieces wanted; at least one product.
@@ -99,20 +90,51 @@ class Orders:
         if not basket:
             raise EmptyBasketError
         products = await self._priced(basket)
-        cents = sum(products[each.sku].price_cents * each.quantity for each in basket)
-        reference = secrets.token_hex(8)
+        lines = [_line(products[each.sku], each.quantity) for each in basket]
+        order = OrderRow(
+            reference=secrets.token_hex(8),
+            state="waiting",
+            customer=buyer.customer,
+            email=buyer.email,
+            placed_at=self._now(),
+            total_cents=sum(line.quantity * line.unit_price_cents for line in lines),
+            lines=lines,
+        )
         try:
-            await self.payments.authorize(reference, buyer.card, cents)
-            await self.stock.reserve(reference, basket)
-            order = await self._store(reference, basket, buyer, products)
-            await self.payments.capture(
-                reference, order_id=order.id, cents=cents, card_ending=buyer.card[-4:]
-            )
+            is_promised = await self._is_promised(order, buyer.card)
+            await self.stock.reserve(order.reference, basket)
+            return await self._store(order, buyer.card, is_promised=is_promised)
+        except DeclinedError:
+            raise  # it was the first step
         except BaseException:
             # A step that failed may have been done all the same, so all are undone.
-            await see_through(self._undo(reference))
+            await see_through(self._cancel(order.reference))
             raise
-        return order
+
+    @job(attempts_max=ATTEMPTS_MAX, backoff=PAUSES, timeout=30)
+    async def collect(self, order_id: int, card: str) -> None:
+        """Ask the bank again for the money of an order that waits for it.
+
+        Its answer may be as late as that of `place`: what came of the order is decided in one
+        transaction, which announces it. While the bank cannot say, this fails and is tried again.
+        """
+        async with self.db.read() as session:
+            order = await session.get_one(OrderRow, order_id)
+        if order.state != "waiting":
+            return
+        try:
+            await self.payments.authorize(order.reference, card, order.total_cents)
+        except BankAwayError:
+            if self._now() < order.placed_at + PATIENCE:
+                raise
+            await self._cancel(order.reference)
+        except DeclinedError:
+            await self._cancel(order.reference)
+        else:
+            async with self.db.begin() as session:
+                order = await session.get_one(OrderRow, order_id, with_for_update=True)
+                if order.state == "waiting":
+                    await self._confirm(order, card)
 
     @operation(idempotent=True)
     async def find(self, order_id: int) -> Order:
@@ -145,9 +167,8 @@ class Orders:
     @operation(idempotent=True)
     async def sales(self, days_count: int) -> Sales:
         """What was sold in the last `days_count` days."""
-        since = self._now() - timedelta(days=days_count)
         async with self.db.read() as session:
-            return await sales_since(session, since)
+            return await sales_between(session, self._now() - timedelta(days=days_count))
 
     def _now(self) -> datetime:
         return self.clock.now().replace(tzinfo=None)
@@ -160,37 +181,49 @@ class Orders:
                 raise UnknownProductError(each.sku)
         return products
 
-    async def _store(
-        self,
-        reference: str,
-        basket: tuple[Pieces, ...],
-        buyer: Buyer,
-        products: dict[str, Product],
-    ) -> Order:
-        lines = [_line(products[each.sku], each.quantity) for each in basket]
-        row = OrderRow(
-            reference=reference,
-            customer=buyer.customer,
-            email=buyer.email,
-            placed_at=self._now(),
-            total_cents=sum(line.quantity * line.unit_price_cents for line in lines),
-            lines=lines,
-        )
-        async with self.db.begin() as session:
-            session.add(row)
-        return _order(row)
+    async def _is_promised(self, order: OrderRow, card: str) -> bool:
+        """Whether the bank has promised the money; False if it cannot say now."""
+        try:
+            await self.payments.authorize(order.reference, card, order.total_cents)
+        except BankAwayError:
+            return False
+        return True
 
-    async def _undo(self, reference: str) -> None:
-        """Take back what was done for an order; nothing where nothing was."""
-        await asyncio.gather(
-            self._forget(reference), self.stock.release(reference), self.payments.void(reference)
-        )
-
-    async def _forget(self, reference: str) -> None:
+    async def _store(self, order: OrderRow, card: str, *, is_promised: bool) -> Order:
         async with self.db.begin() as session:
-            row = await session.scalar(select(OrderRow).where(OrderRow.reference == reference))
-            if row is not None:
-                await session.delete(row)
+            session.add(order)
+            await session.flush()
+            if is_promised:
+                await self._confirm(order, card)
+            else:
+                later = self.collect.options(delay_seconds=PAUSES.first_seconds)
+                await enqueue(later, order.id, card)
+        return _order(order)
+
+    async def _confirm(self, order: OrderRow, card: str) -> None:
+        """In the transaction in which this is called, the order becomes one that counts."""
+        order.state = "paid"
+        await publish(
+            OrderPlaced(
+                reference=order.reference,
+                order_id=order.id,
+                cents=order.total_cents,
+                card_ending=card[-4:],
+            )
+        )
+        await enqueue(self.mail.send_receipt, _order(order))
+
+    async def _cancel(self, reference: str) -> None:
+        """Have all give back what they hold for an order, which may not have been stored."""
+        async with self.db.begin() as session:
+            named = select(OrderRow).where(OrderRow.reference == reference).with_for_update()
+            order = await session.scalar(named)
+            if order is None:
+                session.publish(OrderCancelled(reference=reference, order_id=None))
+            elif order.state != "cancelled":
+                order.state = "cancelled"
+                session.publish(OrderCancelled(reference=reference, order_id=order.id))
+                await enqueue(self.mail.send_cancellation, _order(order))
 
 
 def _line(product: Product, quantity: int) -> LineRow:
@@ -206,6 +239,7 @@ def _line(product: Product, quantity: int) -> LineRow:
 def _order(row: OrderRow) -> Order:
     return Order(
         id=row.id,
+        state=row.state,
         customer=row.customer,
         email=row.email,
         placed_at=row.placed_at,

@@ -4,16 +4,17 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, BackgroundTasks, Form, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Form, HTTPException, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 
 from examples.shop import basket
-from examples.shop.access import TheCatalogue, TheMail, TheOrders, TheRecommendations, TheStock
+from examples.shop.access import TheCatalogue, TheOrders, TheRecommendations, TheStock
 from examples.shop.assortment import CATEGORIES
 from examples.shop.catalogue import Catalogue, Product, UnknownProductError
-from examples.shop.orders import EMAIL, Buyer, EmptyBasketError
-from examples.shop.payments import DeclinedError
+from examples.shop.order import Buyer
+from examples.shop.orders import EMAIL, EmptyBasketError
+from examples.shop.payments import DeclinedError, token_of
 from examples.shop.stock import Pieces, SoldOutError
 
 CUSTOMER = "customer"
@@ -81,15 +82,13 @@ async def checkout(
     request: Request,
     catalogue: TheCatalogue,
     orders: TheOrders,
-    mail: TheMail,
-    after: BackgroundTasks,
     email: Annotated[str, Form(max_length=200, pattern=EMAIL)],
     card: Annotated[str, Form(max_length=40)],
 ) -> Response:
     """Place the order of the basket; show the basket again if that fails, saying why."""
     customer = request.cookies.get(CUSTOMER) or secrets.token_urlsafe(16)
     digits = "".join(character for character in card if character.isdigit())
-    buyer = Buyer(customer=customer, email=email, card=digits)
+    buyer = Buyer(customer=customer, email=email, card=token_of(digits))
     wanted = tuple(Pieces(*each) for each in _basket(request).items())
     try:
         order = await orders.place(wanted, buyer)
@@ -102,7 +101,6 @@ async def checkout(
     except UnknownProductError as error:
         problem = f"We no longer sell {error}."
     else:
-        after.add_task(mail.send_receipt, order)
         answer = RedirectResponse(f"/history?placed={order.id}", status_code=303)
         answer.set_cookie(CUSTOMER, customer, max_age=YEAR_SECONDS, httponly=True, samesite="lax")
         return _with_basket(answer, {})

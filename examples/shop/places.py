@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-DATABASES = ("catalogue", "stock", "orders", "payments", "mail")
+DATABASES = ("catalogue", "stock", "purchasing", "orders", "payments", "mail")
 
 
 def databases_in(folder: Path) -> dict[str, str]:

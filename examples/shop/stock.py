@@ -1,4 +1,4 @@
-"""How many pieces of each product there are, and taking some of them."""
+"""How many pieces of each product there are, taking some of them, and taking more in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from examples.shop import seed
-from outgrow import Database, database, on_start, operation, service
+from examples.shop.events import OrderCancelled, StockLow
+from outgrow import Database, database, on_start, operation, service, subscribe
 
 LOW_PIECES = 40
-DELIVERY_PIECES = 240
 
 
 class SoldOutError(Exception):
@@ -33,7 +33,8 @@ class Table(DeclarativeBase):
 class LevelRow(Table):
     """How many pieces of a product lie in the store room.
 
-    A product with a standing order is delivered again when it runs low.
+    A product with a standing order is delivered again when it runs low; `is_awaited` from the
+    moment in which that was announced until more have come.
     """
 
     __tablename__ = "stock_levels"
@@ -41,6 +42,7 @@ class LevelRow(Table):
     sku: Mapped[str] = mapped_column(primary_key=True)
     pieces: Mapped[int]
     standing_order: Mapped[bool]
+    is_awaited: Mapped[bool] = mapped_column(default=False)
 
 
 class ReservationRow(Table):
@@ -54,12 +56,22 @@ class ReservationRow(Table):
     pieces: Mapped[int]
 
 
+class DeliveryRow(Table):
+    """Pieces that a supplier has brought."""
+
+    __tablename__ = "deliveries"
+
+    reference: Mapped[str] = mapped_column(primary_key=True)
+    sku: Mapped[str]
+    pieces: Mapped[int]
+
+
 @service
 class Stock:
     """The store room.
 
-    Its callers name each reservation by a reference of their own: who has heard no answer can
-    reserve or release again, and only the first time counts.
+    Its callers name what they reserve and deliver by references of their own: who has heard no
+    answer can do it again, and only the first time counts.
     """
 
     db: Database = database(tables=Table.metadata)
@@ -80,19 +92,36 @@ class Stock:
 
     @operation(idempotent=True)
     async def reserve(self, reference: str, wanted: tuple[Pieces, ...]) -> None:
-        """Take all of these pieces out, or none and raise `SoldOutError` with the SKU."""
+        """Take all of these pieces out, or none and raise `SoldOutError` with the SKU.
+
+        What runs low is announced, if and only if the pieces are taken.
+        """
         async with self.db.begin() as session:
             if await _reserved(session, reference):
                 return
             for each in wanted:
-                await _take(session, each)
+                level = await _take(session, each)
                 session.add(ReservationRow(reference=reference, sku=each.sku, pieces=each.quantity))
+                if level.standing_order and level.pieces < LOW_PIECES and not level.is_awaited:
+                    level.is_awaited = True
+                    session.publish(StockLow(sku=each.sku, pieces=level.pieces))
 
     @operation(idempotent=True)
-    async def release(self, reference: str) -> None:
-        """Put back what was reserved under this reference, if anything was."""
+    async def deliver(self, reference: str, brought: Pieces) -> None:
+        """Take a supplier's pieces in."""
         async with self.db.begin() as session:
-            for reserved in await _reserved(session, reference):
+            if await session.get(DeliveryRow, reference) is not None:
+                return
+            session.add(DeliveryRow(reference=reference, sku=brought.sku, pieces=brought.quantity))
+            level = await session.get_one(LevelRow, brought.sku, with_for_update=True)
+            level.pieces += brought.quantity
+            level.is_awaited = False
+
+    @subscribe
+    async def on_order_cancelled(self, event: OrderCancelled) -> None:
+        """Put back what was reserved for it, if anything was."""
+        async with self.db.begin() as session:
+            for reserved in await _reserved(session, event.reference):
                 level = await session.get_one(LevelRow, reserved.sku, with_for_update=True)
                 level.pieces += reserved.pieces
                 # The row stays: a late repeat of `reserve` finds it, and takes nothing.
@@ -106,10 +135,9 @@ async def _reserved(session: AsyncSession, reference: str) -> Sequence[Reservati
     return rows.all()
 
 
-async def _take(session: AsyncSession, wanted: Pieces) -> None:
+async def _take(session: AsyncSession, wanted: Pieces) -> LevelRow:
     level = await session.get(LevelRow, wanted.sku, with_for_update=True)
     if level is None or level.pieces < wanted.quantity:
         raise SoldOutError(wanted.sku)
     level.pieces -= wanted.quantity
-    if level.standing_order and level.pieces < LOW_PIECES:
-        level.pieces += DELIVERY_PIECES
+    return level

@@ -9,26 +9,31 @@ from pathlib import Path
 import pytest
 
 from examples.shop.places import databases_in
-from tests.adopt.serving import ROOT, Served, ServerName, served
+from tests.adopt.serving import ROOT, Served, ServerName, served, wait_for
 
+LETTER_SECONDS = 20.0
 BUYERS_COUNT = 8
 ORDERS_EACH_COUNT = 10
 
 
-def _served(folder: Path, server: ServerName, workers: int):
+def _served(folder: Path, server: ServerName):
+    """Two workers; one under uvicorn, where each would open the file of events and jobs itself."""
     return served(
         "examples.shop.api:app",
         server=server,
         cwd=ROOT,
         folder=folder,
-        workers=workers,
-        environment=databases_in(folder),
+        workers=2 if server == "outgrow" else 1,
+        environment={
+            **databases_in(folder),
+            "OUTGROW_DURABLE_URL": f"sqlite:///{folder / 'durable.db'}",
+        },
     )
 
 
 @pytest.fixture(scope="module")
 def shop(server: ServerName, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    with _served(tmp_path_factory.mktemp(f"shop-{server}"), server, workers=2) as running:
+    with _served(tmp_path_factory.mktemp(f"shop-{server}"), server) as running:
         yield running
 
 
@@ -65,6 +70,25 @@ def test_an_order_can_be_looked_up(shop: Served) -> None:
         assert client.get(f"/orders/{order.json()['id']}").json() == order.json()
 
 
+def test_a_receipt_comes_after_the_answer(shop: Served) -> None:
+    wanted = {"lines": [{"sku": "CUP-001"}], "email": "me@example.org"}
+    with shop.client() as client:
+        order = client.post("/orders", json=wanted).json()
+        path = f"/orders/{order['id']}/letters"
+        (letter,) = wait_for(
+            lambda: client.get(path).json(), "receipt", LETTER_SECONDS, then=shop.log
+        )
+    assert (letter["to"], letter["subject"]) == ("me@example.org", f"Your order {order['id']}")
+
+
+def test_an_order_waits_for_a_bank_that_is_busy(shop: Served) -> None:
+    wanted = {"lines": [{"sku": "CUP-001"}], "email": "me@example.org", "card": "4000000000000119"}
+    with shop.client() as client:
+        order = client.post("/orders", json=wanted)
+        assert (order.status_code, order.json()["state"]) == (201, "waiting")
+        assert client.get(f"/orders/{order.json()['id']}").json() == order.json()
+
+
 @pytest.mark.parametrize(
     ("change", "status_code"),
     [
@@ -94,6 +118,11 @@ def test_recommendations_and_reports_are_worked_out(shop: Served) -> None:
     assert "TEA-001" not in {product["sku"] for product in together}
     assert sales["orders_count"] == sum(day["orders_count"] for day in sales["days"]) > 100
     assert all(category["best"] for category in sales["categories"])
+
+
+def test_what_the_services_write_down_by_themselves_can_be_read(shop: Served) -> None:
+    with shop.client() as client:
+        assert client.get("/purchases").status_code == 200
 
 
 def test_buyers_at_once_get_every_order_and_no_stock_is_lost(shop: Served) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from examples.shop.assortment import CATEGORIES
@@ -50,17 +50,22 @@ class Sales:
     cents: int
 
 
-async def sales_since(session: AsyncSession, since: datetime) -> Sales:
-    """What was sold since then: one query for the days, two for each category."""
+async def sales_between(
+    session: AsyncSession, since: datetime, until: datetime = datetime.max
+) -> Sales:
+    """What was sold and paid: one query for the days, two for each category."""
+    is_meant = and_(
+        OrderRow.placed_at >= since, OrderRow.placed_at < until, OrderRow.state == "paid"
+    )
     day = func.date(OrderRow.placed_at)
     rows = await session.execute(
         select(day, func.count(), func.sum(OrderRow.total_cents))
-        .where(OrderRow.placed_at >= since)
+        .where(is_meant)
         .group_by(day)
         .order_by(day)
     )
     days = tuple(Day(day=str(name), orders_count=count, cents=cents) for name, count, cents in rows)
-    categories = tuple([await _category(session, name, since) for name in CATEGORIES])
+    categories = tuple([await _category(session, name, is_meant) for name in CATEGORIES])
     return Sales(
         days=days,
         categories=categories,
@@ -69,13 +74,15 @@ async def sales_since(session: AsyncSession, since: datetime) -> Sales:
     )
 
 
-async def _category(session: AsyncSession, category: str, since: datetime) -> Category:
+async def _category(
+    session: AsyncSession, category: str, is_meant: ColumnElement[bool]
+) -> Category:
     pieces = func.coalesce(func.sum(LineRow.quantity), 0)
     cents = func.coalesce(func.sum(LineRow.quantity * LineRow.unit_price_cents), 0)
     sold = (
         select(pieces, cents)
         .join(OrderRow, OrderRow.id == LineRow.order_id)
-        .where(LineRow.category == category, OrderRow.placed_at >= since)
+        .where(LineRow.category == category, is_meant)
     )
     total_pieces, total_cents = (await session.execute(sold)).one()
     best = await session.execute(

@@ -9,6 +9,7 @@ from examples.shop.mail import Mail
 from examples.shop.orders import Orders
 from examples.shop.purchasing import Purchasing
 from examples.shop.recommendations import Recommendations
+from examples.shop.reports import Reports
 from examples.shop.stock import Stock
 from outgrow import uses
 
@@ -17,4 +18,5 @@ TheMail = Annotated[Mail, Depends(uses(Mail))]
 TheOrders = Annotated[Orders, Depends(uses(Orders))]
 ThePurchasing = Annotated[Purchasing, Depends(uses(Purchasing))]
 TheRecommendations = Annotated[Recommendations, Depends(uses(Recommendations))]
+TheReports = Annotated[Reports, Depends(uses(Reports))]
 TheStock = Annotated[Stock, Depends(uses(Stock))]

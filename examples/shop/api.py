@@ -20,6 +20,7 @@ from examples.shop.access import (
     TheOrders,
     ThePurchasing,
     TheRecommendations,
+    TheReports,
     TheStock,
 )
 from examples.shop.catalogue import PAGE_SIZE, PAGE_SIZE_MAX, UnknownProductError
@@ -28,6 +29,7 @@ from examples.shop.order import Buyer, State
 from examples.shop.orders import EMAIL, UnknownOrderError
 from examples.shop.payments import DeclinedError, token_of
 from examples.shop.purchasing import Purchase
+from examples.shop.reports import Report
 from examples.shop.sales import Sales
 from examples.shop.stock import Pieces, SoldOutError
 from outgrow import lifespan
@@ -180,6 +182,12 @@ async def recommend(
 async def report_sales(orders: TheOrders, days: Annotated[int, Query(ge=1, le=365)] = 30) -> Sales:
     """Sum up the sales of the last days."""
     return await orders.sales(days)
+
+
+@app.get("/reports/nightly")
+async def list_reports(reports: TheReports) -> tuple[Report, ...]:
+    """List what the last days brought, as it was written down each night."""
+    return await reports.reports()
 
 
 @app.get("/purchases")

@@ -170,6 +170,12 @@ class Orders:
         async with self.db.read() as session:
             return await sales_between(session, self._now() - timedelta(days=days_count))
 
+    @operation(idempotent=True)
+    async def sales_between(self, since: datetime, until: datetime) -> Sales:
+        """What was sold from one moment to another, both UTC without their zone."""
+        async with self.db.read() as session:
+            return await sales_between(session, since, until)
+
     def _now(self) -> datetime:
         return self.clock.now().replace(tzinfo=None)
 

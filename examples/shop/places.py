@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-DATABASES = ("catalogue", "stock", "purchasing", "orders", "payments", "mail")
+DATABASES = ("catalogue", "stock", "purchasing", "orders", "payments", "mail", "reports")
 
 
 def databases_in(folder: Path) -> dict[str, str]:

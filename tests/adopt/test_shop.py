@@ -122,7 +122,8 @@ def test_recommendations_and_reports_are_worked_out(shop: Served) -> None:
 
 def test_what_the_services_write_down_by_themselves_can_be_read(shop: Served) -> None:
     with shop.client() as client:
-        assert client.get("/purchases").status_code == 200
+        for path in ("/purchases", "/reports/nightly"):
+            assert client.get(path).status_code == 200
 
 
 def test_buyers_at_once_get_every_order_and_no_stock_is_lost(shop: Served) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date, timedelta
 
 import pytest
 
@@ -19,11 +20,13 @@ from examples.shop.payments import (
     token_of,
 )
 from examples.shop.purchasing import DELIVERY_PIECES, DELIVERY_SECONDS, Purchasing
+from examples.shop.reports import DAYS_MAX, Reports
 from examples.shop.stock import LOW_PIECES, Pieces, Stock
-from outgrow import publish
+from outgrow import enqueue, publish
 from outgrow.testing import ManualClock, RunningApp
+from tests.placements.conftest import Placed
 
-from .conftest import BUYER, LAST, OPENED, TEA, Visit
+from .conftest import BUYER, DAY_SECONDS, LAST, OPENED, TEA, Visit
 
 pytestmark = pytest.mark.timeout(60)  # eight processes each, on a machine that may be busy
 
@@ -191,3 +194,37 @@ def test_what_has_no_standing_order_is_not_ordered_again(visit: Visit) -> None:
         assert await app.client(Purchasing).purchases() == ()
 
     visit(piece)
+
+
+def test_each_night_the_days_without_a_report_get_one(visit: Visit, placement: Placed) -> None:
+    clock = ManualClock(OPENED)
+
+    async def piece(app: RunningApp) -> None:
+        reports = app.client(Reports)
+
+        async def night(seconds: float) -> None:
+            await _pass(app, clock, seconds)
+            if placement == "split":  # its services look at their schedules by themselves
+                await enqueue(reports.write_nightly)
+                await app.until_idle()
+
+        await app.until_idle()
+        clock.advance(timedelta(hours=11, minutes=30).total_seconds())
+        # It is half past midnight in Berlin, so that this belongs to the second of March.
+        order = await app.client(Orders).place((Pieces(TEA, 3),), BUYER)
+        assert await reports.reports() == ()
+        await night(3 * 3600)
+        first = await reports.reports()
+        days = [date.fromisoformat(each.day) for each in first]
+        assert days == [date(2026, 3, 1) - timedelta(days=ago) for ago in range(DAYS_MAX)]
+        assert all(each.orders_count and each.best for each in first)
+        await night(DAY_SECONDS)
+        newest, *others = await reports.reports()
+        assert tuple(others) == first
+        assert (newest.day, newest.orders_count, newest.pieces) == ("2026-03-02", 1, 3)
+        assert (newest.cents, newest.best) == (order.total_cents, order.lines[0].name)
+        again = await enqueue(reports.write_nightly)
+        await app.until_idle()
+        assert await again.result() == 0
+
+    visit(piece, clock=clock)

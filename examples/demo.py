@@ -135,7 +135,7 @@ def _stage() -> Stage:
             continue
         if port != first:
             say(f"Port {first} or its folder is taken: using {port}.")
-        of_shop = [f"{name}.db*" for name in DATABASES]
+        of_shop = [f"{name}.db*" for name in (*DATABASES, "durable")]
         for name in ("run.log", "traffic.json", "plan.json", *of_shop):
             for old in folder.glob(name):
                 old.unlink()
@@ -290,6 +290,7 @@ def _introduce(stage: Stage, seconds: float, page: str | None) -> None:
   Status      outgrow status --watch --folder {stage.folder}
   Scale it    outgrow apply --workers 2 --folder {stage.folder}
   Move it     outgrow apply --move mail=post --folder {stage.folder}
+  Its jobs    outgrow jobs --folder {stage.folder}
   Its words   outgrow logs --follow --folder {stage.folder}
 
 Sending {os.environ.get("DEMO_RATE") or DEFAULT_RATE} requests a second {how_long}.

@@ -4,11 +4,14 @@ import json
 import random
 
 from examples.shop.assortment import CATEGORIES, assortment
+from examples.shop.payments import BUSY_CARD
 from examples.shop.seed import popular
 from examples.traffic import Visit
 
 ORDERS_COUNT = 2_000
 PAGES_COUNT = 10
+BUSY_RATIO = 0.03
+CARD = "4242424242424242"
 WORDS = ("green", "honey", "dark", "copper", "travel", "almond", "ground", "book")
 
 
@@ -31,13 +34,13 @@ def front(dice: random.Random) -> str:
 
 
 def order(dice: random.Random) -> bytes:
-    """One to three products for one buyer."""
+    """One to three products for one buyer, whose bank may be busy."""
     lines = [
         {"sku": sku(dice), "quantity": dice.choice((1, 1, 2))} for _ in range(dice.randint(1, 3))
     ]
-    return json.dumps(
-        {"lines": lines, "email": f"visitor{dice.randrange(500)}@example.org"}
-    ).encode()
+    email = f"visitor{dice.randrange(500)}@example.org"
+    card = BUSY_CARD if dice.random() < BUSY_RATIO else CARD
+    return json.dumps({"lines": lines, "email": email, "card": card}).encode()
 
 
 SCENARIO = (

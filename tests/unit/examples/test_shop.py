@@ -44,6 +44,7 @@ def test_services_agree_on_the_past_without_asking_one_another() -> None:
     assert [row["sku"] for row in seed.levels()] == [row["sku"] for row in seed.products()]
 
 
+@pytest.mark.timeout(60)
 def test_processes_that_start_at_once_fill_one_shop(tmp_path: Path) -> None:
     words = """
 import asyncio
@@ -59,7 +60,7 @@ asyncio.run(fill())
     command = [sys.executable, "-c", words]
     environment = {**os.environ, **databases_in(tmp_path)}
     fillers = [subprocess.Popen(command, cwd=ROOT, env=environment) for _ in range(3)]
-    assert [filler.wait(15) for filler in fillers] == [0, 0, 0]
+    assert [filler.wait(50) for filler in fillers] == [0, 0, 0]
     assert {found.name for found in tmp_path.glob("*.db")} == {f"{each}.db" for each in DATABASES}
     for name, table, count in (
         ("catalogue", "products", 1000),

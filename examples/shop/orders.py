@@ -73,9 +73,9 @@ class Orders:
         and is done after the answer, whoever crashes. A bank that cannot say now is asked again by
         `collect`, and the order waits for it.
 
-        When a step fails, an event has undone what may have been done before. Who crashes between
-        the first step and the last undoes nothing: a promise at the bank, which lapses by itself,
-        and reserved pieces that nobody will fetch.
+        When a step fails, `OrderCancelled` has all give back what they hold, which waits for those
+        who are away. Who crashes between the first step and the last undoes nothing: a promise at
+        the bank, which lapses by itself, and reserved pieces that nobody will fetch.
 
         Args:
             basket: Pieces wanted; at least one product.
@@ -115,8 +115,8 @@ class Orders:
     async def collect(self, order_id: int, card: str) -> None:
         """Ask the bank again for the money of an order that waits for it.
 
-        Its answer may be as late as that of `place`: what came of the order is decided in one
-        transaction, which announces it. While the bank cannot say, this fails and is tried again.
+        While the bank cannot say, this fails and is tried again. A yes, a no, or the end of the
+        patience decides what comes of the order, in one transaction that also announces it.
         """
         async with self.db.read() as session:
             order = await session.get_one(OrderRow, order_id)

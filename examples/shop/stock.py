@@ -11,7 +11,7 @@ from examples.shop import seed
 from examples.shop.events import OrderCancelled, StockLow
 from outgrow import Database, database, on_start, operation, service, subscribe
 
-LOW_PIECES = 40
+LOW_PIECES = 80
 
 
 class SoldOutError(Exception):

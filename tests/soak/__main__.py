@@ -4,8 +4,9 @@
     SOAK_RATE=100 make soak        so many people a second
     SOAK_FOLDER=... make soak      where samples.csv, run.log and the databases go
 
-0 if memory, descriptors and threads of all that lived long stayed flat, and no request failed but
-those inside killed workers; 1 if not.
+0 if memory, descriptors and threads of all that lived long stayed flat, no request failed but those
+inside killed workers, and the books agree: each order that was paid has its payment and one
+receipt, and all that was bought was brought; 1 if not.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from examples.children import Child, start
 from examples.shop.places import databases_in
 from tests.soak import growth
+from tests.soak.books import differences
 from tests.soak.crowd import Crowd
 from tests.soak.growth import Growth
 from tests.soak.samples import Sample, sampled, write
@@ -75,7 +77,7 @@ async def soak(seconds: float, rate: float, folder: Path) -> list[str]:
             group.create_task(crowd.rush_at(began + seconds / 2))
             group.create_task(unrest.run(began + seconds / 2, began + seconds, pause))
             samples = await _sample(unrest, crowd, shop, began, seconds)
-        left = await _left_behind(unrest)
+        left = [*await _left_behind(unrest), *await _books_differ(folder)]
     write(samples, folder / "samples.csv")
     found = judged(samples, seconds)
     lost = unexplained(crowd.failures, unrest.kills)
@@ -157,6 +159,14 @@ async def _left_behind(unrest: Unrest) -> list[str]:
         await asyncio.sleep(0.5)
 
 
+async def _books_differ(folder: Path) -> list[str]:
+    """What events and jobs have left undone or done twice, once they have had their time."""
+    limit = time.monotonic() + QUIET_SECONDS_MAX
+    while (found := differences(folder)) and time.monotonic() < limit:
+        await asyncio.sleep(0.5)
+    return found
+
+
 async def _until_ready(unrest: Unrest, shop: Child, folder: Path) -> None:
     limit = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < limit:
@@ -198,7 +208,11 @@ def main() -> int:
         old.unlink(missing_ok=True)
     say(f"The shop in three groups for {seconds:g} s, {rate:g} people a second")
     wrong = asyncio.run(soak(seconds, rate, folder))
-    say("\n".join(["Wrong:", *wrong]) if wrong else "All stayed flat, and nothing failed.")
+    say(
+        "\n".join(["Wrong:", *wrong])
+        if wrong
+        else "All stayed flat, nothing failed, and the books agree."
+    )
     return 1 if wrong else 0
 
 

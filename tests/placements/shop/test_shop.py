@@ -143,7 +143,7 @@ async def _order_fails_and_is_announced(
     with pytest.raises(error), deadline(seconds):
         await app.client(Orders).place((Pieces(LAST, 2),), BUYER)
     # Between processes, who gave an order up at its deadline does not wait for its undoing.
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not app.published:
             await asyncio.sleep(0)
     (cancelled,) = app.published

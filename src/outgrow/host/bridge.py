@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from outgrow.errors import WrongCallError
 from outgrow.host.errand import Errand
+from outgrow.host.threads import attempt_here
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -42,7 +43,7 @@ class ThreadOperation:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run it for sync code, in a thread that has no event loop."""
-        if _has_loop():
+        if has_loop():
             raise WrongCallError(
                 f"`{self.operation.shown}` is a `def`: called so, it would block the event loop",
                 hint=f"Write `await call(client.{self.operation.name}, ...)`",
@@ -70,20 +71,23 @@ def wait(answer: Awaitable[T]) -> T:
     The deadline that holds here ends it, and so does Ctrl-C.
 
     Raises:
+        AttemptOverError: A job or a subscription asks whose timeout is up.
         WrongCallError: This is an event loop's own thread, which must not stand still.
         UnavailableError: The event loop stopped.
     """
-    if _has_loop():
+    if has_loop():
         if inspect.iscoroutine(answer):
             answer.close()
         raise WrongCallError(
             "`wait` was called on an event loop's own thread, which would stand still",
             hint="Write `await` instead of `wait` in async code",
         )
-    return Errand(service_loop(), answer).wait()
+    errand, attempt = Errand(service_loop(), answer), attempt_here.get()
+    return errand.wait() if attempt is None else attempt.wait(errand)
 
 
-def _has_loop() -> bool:
+def has_loop() -> bool:
+    """Whether this is an event loop's own thread."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

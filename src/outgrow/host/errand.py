@@ -38,6 +38,7 @@ class Errand(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._done: Future[T] = Future()
         self._was_cancelled = False
+        self._is_unwanted = False
 
     def wait(self) -> T:
         """What comes of it, for a thread without an event loop.
@@ -53,7 +54,7 @@ class Errand(Generic[T]):
                 except TimeoutError:
                     self._look()
         except BaseException:  # such as Ctrl-C: nobody waits for it any more
-            self._cancel()
+            self.cancel()
             raise
         return self._done.result()
 
@@ -75,7 +76,7 @@ class Errand(Generic[T]):
             except asyncio.CancelledError:
                 if self._done.done():
                     raise
-                self._cancel()
+                self.cancel()
                 is_cancelled = True
         if is_cancelled and self._was_cancelled:
             raise asyncio.CancelledError
@@ -85,6 +86,10 @@ class Errand(Generic[T]):
 
     def _begin(self) -> None:
         if self._done.done():  # the loop stopped for a while, and nobody waits any more
+            return
+        if self._is_unwanted:
+            self._drop()
+            self._lose(_cancelled())
             return
         self._task = self._loop.create_task(self._running)
         self._task.add_done_callback(self._ended)
@@ -126,7 +131,9 @@ class Errand(Generic[T]):
             self._drop()
             raise self._stopped() from None
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Have the work end, wherever it is; who waits gets an `UnavailableError`."""
+        self._is_unwanted = True
         with suppress(RuntimeError):  # a closed loop does nothing more
             self._loop.call_soon_threadsafe(lambda: self._task and self._task.cancel())
 

@@ -7,9 +7,7 @@ times as much.
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
@@ -35,13 +33,12 @@ from outgrow.wire import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from concurrent.futures import Executor
     from contextvars import Context
 
     from outgrow.host.gate import Gate
     from outgrow.host.streams import Ended
     from outgrow.model import Operation
-    from outgrow.telemetry import LinkBook, LinkTotals, Station, Visit
+    from outgrow.telemetry import LinkBook, LinkTotals
 
 # Names of ours begin with `og_`, and arguments may have any other, such as `type` or `isinstance`.
 _SOURCE = """
@@ -373,51 +370,3 @@ def dressed(function: Any, operation: Operation) -> Callable[..., Any]:
     function.__doc__ = original.__doc__
     function.__module__ = original.__module__
     return function
-
-
-def in_thread(
-    pool: Executor, function: Callable[..., Any], gate: Gate, station: Station
-) -> Callable[..., Any]:
-    """A `def` operation as an async function, which runs it in this pool with the caller's context.
-
-    Its caller may leave at the deadline. Nothing can end the thread, so its place stays taken until
-    it ends by itself: otherwise slow threads could pile up behind callers that have gone.
-    """
-
-    def told(visit: Visit, arguments: dict[str, Any]) -> Any:
-        visit.begin()
-        try:
-            return function(**arguments)
-        except StopIteration as problem:  # no future takes one, and its caller would wait for ever
-            raise RuntimeError("a `def` operation raised StopIteration") from problem
-        finally:
-            visit.end()
-
-    async def begun(**arguments: Any) -> Any:
-        loop = asyncio.get_running_loop()
-        visit = station.visit(waits=True)
-        try:
-            work = pool.submit(contextvars.copy_context().run, told, visit, arguments)
-        except BaseException:
-            visit.end()
-            raise
-        try:
-            return await asyncio.wrap_future(work)
-        except asyncio.CancelledError:
-            if work.cancel() or work.cancelled():
-                visit.end()
-            elif not work.done():
-                gate.running += 1  # besides the one that the caller now gives back
-                work.add_done_callback(partial(_left, loop, gate, monotonic_ns()))
-            raise
-
-    return begun
-
-
-def _left(loop: asyncio.AbstractEventLoop, gate: Gate, since_ns: int, _work: object) -> None:
-    def leave() -> None:
-        gate.use.left_ns += monotonic_ns() - since_ns
-        gate.leave()
-
-    with suppress(RuntimeError):  # the loop may be closed by now
-        loop.call_soon_threadsafe(leave)

@@ -39,8 +39,9 @@ from outgrow.host.durable.here import activate, deactivate
 from outgrow.host.durable.outboxes import DatabaseOutbox
 from outgrow.host.durable.source import source_here
 from outgrow.host.gate import Gate
-from outgrow.host.path import CallPath, in_thread
+from outgrow.host.path import CallPath
 from outgrow.host.remote import OperationAnswerer
+from outgrow.host.threads import in_thread, in_thread_to_its_end
 from outgrow.model import (
     App,
     all_providers,
@@ -238,8 +239,7 @@ class Host:
         if kind != "thread":
             return function
         pool, station = self._threads(model)
-        gate = Gate(f"work of `{model.name}`", model.options.threads_max, 0)
-        return in_thread(pool, function, gate, station)
+        return in_thread_to_its_end(pool, function, station)
 
     async def _hook(self, model: ServiceModel, instance: Any, name: str) -> None:
         where = f"`{model.cls.__qualname__}.{name}`"

@@ -64,6 +64,7 @@ class JobRun:
     """The job that runs in this context.
 
     Attributes:
+        is_threaded: Whether a thread makes this attempt, so that its steps may block as well.
         known_steps: Results of the steps behind it, by name; None before they were asked for. Only
             this attempt adds to them.
     """
@@ -72,6 +73,7 @@ class JobRun:
     lease: Lease
     id: UUID
     attempt: int
+    is_threaded: bool = False
     known_steps: dict[str, bytes] | None = None
 
     async def steps(self) -> dict[str, bytes]:

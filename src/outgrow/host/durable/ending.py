@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from outgrow.host.threads import LEAVE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,8 +21,11 @@ async def cancelled(*tasks: asyncio.Task[Any] | None) -> None:
 
 
 async def ended(tasks: Iterable[asyncio.Task[Any]], seconds: float) -> None:
-    """Let these end by themselves, but not for ever: then they are cancelled."""
+    """Let these end by themselves, but not for ever: then they are cancelled, and leave threads."""
     found = list(tasks)
     if found:
         _, late = await asyncio.wait(found, timeout=seconds)
-        await cancelled(*late)
+        for task in late:
+            task.cancel(LEAVE)
+        if late:
+            await asyncio.wait(late)

@@ -36,6 +36,13 @@ class StrayCancelError(ServiceError):
     hint = "It awaited a task or a future that somebody had cancelled: catch `CancelledError` there"
 
 
+class AttemptOverError(ServiceError):
+    """A thread goes on with an attempt at a job or an event that is over."""
+
+    code = "OG716"
+    hint = "Let it end the method; a job that takes longer needs a longer `timeout`"
+
+
 class JobEndedError(ServiceError):
     """A job whose result was awaited ended without one.
 

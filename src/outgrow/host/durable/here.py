@@ -17,6 +17,7 @@ from outgrow.host.durable.attempts import job_here
 from outgrow.host.durable.errors import JobEndedError, NoDurableError
 from outgrow.host.durable.forms import form_of, publication_of
 from outgrow.host.errand import Errand
+from outgrow.host.threads import with_fresh_connections
 from outgrow.store import LeaseLostError, block_here, check_result
 from outgrow.wire import Codec
 
@@ -184,7 +185,9 @@ async def step(name: str, function: Callable[P, R], /, *args: P.args, **kwargs: 
 async def step(name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Do a part of a job once: its result is kept, and found by later attempts.
 
-    A crash between the end of the function and the keeping of its result has it done again.
+    A `def` function runs where the job does: in a thread if that is a `def` as well, which then
+    writes `wait(step(...))`. A crash between the end of the function and the keeping of its result
+    has it done again.
 
     Args:
         name: Of the step, unlike that of any other of this job.
@@ -201,7 +204,10 @@ async def step(name: str, function: Callable[..., Any], /, *args: Any, **kwargs:
     known = await run.steps()
     if name in known:
         return codec.decode(known[name])
-    made = function(*args, **kwargs)
+    if run.is_threaded and not inspect.iscoroutinefunction(function):
+        made = await asyncio.to_thread(with_fresh_connections, function, *args, **kwargs)
+    else:
+        made = function(*args, **kwargs)
     result = codec.crossed(await made if inspect.isawaitable(made) else made)
     encoded = codec.encode(result)
     check_result(f"the result of the step `{name}`", encoded)

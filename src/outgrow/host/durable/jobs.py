@@ -222,7 +222,8 @@ class JobRunner:
             await asyncio.sleep(STRANGER_SECONDS)
             return JobOutcome(id=job.id, attempt=job.attempt, how="returned")
         handler, form = known
-        job_here.set(JobRun(self._store, lease, job.id, job.attempt))
+        is_threaded = form.model.kind == "thread"
+        job_here.set(JobRun(self._store, lease, job.id, job.attempt, is_threaded))
         try:
             arguments = form.arguments(job)
             solitude = self._solitude

@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING
 from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
 from outgrow.host.durable.durable import Durable
+from outgrow.host.durable.errors import OutboxError
 from outgrow.host.durable.forms import forms_of
-from outgrow.host.durable.here import EnqueuedJob, active, enqueue, progress, publish, step
+from outgrow.host.durable.here import (
+    EnqueuedJob,
+    active,
+    carry_by,
+    committed,
+    enqueue,
+    progress,
+    publish,
+    step,
+)
 from outgrow.host.durable.hints import ALL, Hints
 from outgrow.host.durable.source import DurableSource, kept_source
 from outgrow.host.exchange import Exchange
@@ -86,6 +96,7 @@ __all__ = [
     "Makeup",
     "OperationEntry",
     "Order",
+    "OutboxError",
     "ParameterEntry",
     "Part",
     "Picture",
@@ -102,8 +113,10 @@ __all__ = [
     "active",
     "app_of",
     "call",
+    "carry_by",
     "client",
     "code_of",
+    "committed",
     "enqueue",
     "findings_of",
     "forms_of",

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from outgrow.errors import WrongCallError
+from outgrow.host.durable.carriers import carried
 from outgrow.host.errand import Errand
 from outgrow.host.threads import attempt_here
 
@@ -68,7 +69,8 @@ def wait(answer: Awaitable[T]) -> T:
     """Wait in sync code for the answer of an async call, such as `wait(orders.place("tea", 2))`.
 
     The call runs on the event loop of this process's services, or on one in a thread of its own.
-    The deadline that holds here ends it, and so does Ctrl-C.
+    The deadline that holds here ends it, and so does Ctrl-C. What it publishes and enqueues is part
+    of the transaction that Django has open in this thread.
 
     Raises:
         AttemptOverError: A job or a subscription asks whose timeout is up.
@@ -82,8 +84,9 @@ def wait(answer: Awaitable[T]) -> T:
             "`wait` was called on an event loop's own thread, which would stand still",
             hint="Write `await` instead of `wait` in async code",
         )
-    errand, attempt = Errand(service_loop(), answer), attempt_here.get()
-    return errand.wait() if attempt is None else attempt.wait(errand)
+    with carried():
+        errand, attempt = Errand(service_loop(), answer), attempt_here.get()
+        return errand.wait() if attempt is None else attempt.wait(errand)
 
 
 def has_loop() -> bool:

@@ -18,9 +18,10 @@ from outgrow.errors import CallError
 from outgrow.host.arrival import note_refusal
 from outgrow.host.bridge import ThreadOperation, is_own, own_loop, use_loop
 from outgrow.host.client import client_of
+from outgrow.host.durable.carriers import carriers
 from outgrow.host.durable.here import start_by
 from outgrow.host.errand import Errand
-from outgrow.host.household import House
+from outgrow.host.household import House, is_starting
 from outgrow.model import describe, graph_of
 
 if TYPE_CHECKING:
@@ -168,18 +169,26 @@ def _lasting_loop() -> asyncio.AbstractEventLoop:
     return running if is_main or is_own(running) else own_loop()
 
 
-async def _start_for_job(cls: type) -> None:
-    """Start the service whose job is enqueued, so that there is something to keep it."""
+async def _start_for_job(cls: type | None, source: object) -> None:
+    """Start the service whose job is enqueued, or all that are asked for, unless they run.
+
+    Args:
+        cls: Which; None for all.
+        source: Where work is kept in this process; None where nothing runs yet.
+    """
+    is_others = source is not None and (_house is None or source is not _house.source)
+    if is_others or is_starting() or (source is not None and cls and cls not in _wanted):
+        return  # who has it kept has made the services that run here
     house = _nearest()
-    await _at(house, _started(house, cls))
+    await _at(house, _started(house, cls) if cls is not None else house.start(tuple(_wanted)))
 
 
 start_by(_start_for_job)
 
 
 def hosts_services() -> bool:
-    """Whether some code of this process has asked for a service."""
-    return bool(_wanted)
+    """Whether some code of this process has asked for a service, or has an outbox."""
+    return bool(_wanted or carriers)
 
 
 async def start_services() -> None:

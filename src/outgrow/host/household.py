@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import ServiceStartError, UnavailableError
 from outgrow.host.bridge import ThreadOperation
+from outgrow.host.durable.here import activate, deactivate
 from outgrow.host.durable.source import source_here
 from outgrow.host.services import CALLS_END_SECONDS, Host
 from outgrow.model import App
@@ -86,23 +87,32 @@ class House:
             ServiceError: One could not be started.
             UnavailableError: They were stopped.
         """
-        if all(cls in self.clients for cls in classes):
+        is_running = all(cls in self.clients for cls in classes)
+        if is_running and self._task is not None:
             return
-        _refuse_within_start(classes)
+        if not is_running:
+            _refuse_within_start(classes)
         if self.is_over:
             raise _stopped()
+        self._begin()
+        if is_running:
+            return
         wish = self._wishes.get(classes)
         if wish is None:
             wish = self._wishes[classes] = self.loop.create_future()
             wish.add_done_callback(_seen)
             self._wished.put_nowait(classes)
+        await asyncio.shield(wish)
+
+    def _begin(self) -> None:
+        """Begin to live; what is published here goes to the source, also where no service runs."""
         if self._task is None:
             self._task = self.loop.create_task(
                 self._live(), name=_TASK_NAME, context=contextvars.Context()
             )
             self._task.add_done_callback(self._ended)
             setattr(self._task, "_log_destroy_pending", False)  # noqa: B010 - loops get lost
-        await asyncio.shield(wish)
+            activate(self.source)
 
     async def stop(self) -> None:
         """Stop all services, the last that started first; a start that goes on is given up.
@@ -172,16 +182,22 @@ class House:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self.is_over = True
+        deactivate(self.source)
         self.clients.clear()
         self.hosts.clear()
         for classes in tuple(self._wishes):
             self._answer(classes, _stopped())
 
 
+def is_starting() -> bool:
+    """Whether this code is of a hook or a provider, of a service that starts."""
+    start = _starting.get()
+    return start is not None and not start.is_over
+
+
 def _refuse_within_start(classes: tuple[type, ...]) -> None:
     """A start hook that waits for another start would wait for itself."""
-    start = _starting.get()
-    if start is not None and not start.is_over:
+    if is_starting():
         name = classes[0].__qualname__
         raise ServiceStartError(
             f"`{name}` was called by a service that starts, and does not run yet",

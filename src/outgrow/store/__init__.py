@@ -4,7 +4,7 @@ SQLAlchemy, the drivers and Alembic are imported only when a database is opened 
 """
 
 from outgrow.store.address import url_of_durable, variable_of
-from outgrow.store.blocks import Handling, block_here, handled_here
+from outgrow.store.blocks import Handling, block_here, collecting, handled_here
 from outgrow.store.database import Database
 from outgrow.store.durable.checks import check_result
 from outgrow.store.durable.deathwatch import DeathWatch
@@ -23,7 +23,13 @@ from outgrow.store.durable.errors import (
 from outgrow.store.durable.failures import failure_of
 from outgrow.store.durable.ids import new_id, wall_clock
 from outgrow.store.durable.opening import durable_at
-from outgrow.store.durable.outbox import Mover
+from outgrow.store.durable.outbox import (
+    Message,
+    Mover,
+    delete_statement,
+    read_statement,
+    statements_for,
+)
 from outgrow.store.durable.protocol import (
     Crew,
     Dead,
@@ -57,6 +63,7 @@ from outgrow.store.durable.records import (
     Sighting,
     SubscriptionView,
 )
+from outgrow.store.durable.threads import ThreadMover, ThreadRows
 from outgrow.store.durable.tunnel import METHODS, PARTS
 from outgrow.store.migrations import run_migrations
 from outgrow.store.options import DatabaseOptions, database
@@ -90,6 +97,7 @@ __all__ = [
     "Lease",
     "LeaseLostError",
     "Log",
+    "Message",
     "MessageSizeError",
     "Mover",
     "NewJob",
@@ -110,14 +118,20 @@ __all__ = [
     "StoreVersionError",
     "SubscriptionMissingError",
     "SubscriptionView",
+    "ThreadMover",
+    "ThreadRows",
     "block_here",
     "check_result",
+    "collecting",
     "database",
+    "delete_statement",
     "durable_at",
     "failure_of",
     "handled_here",
     "new_id",
+    "read_statement",
     "run_migrations",
+    "statements_for",
     "url_of_durable",
     "variable_of",
     "wall_clock",

@@ -31,6 +31,10 @@ MESSAGES_MAX = 10_000
 class Outbox(Protocol):
     """Where a database's messages go once they are committed."""
 
+    def scope(self) -> str:
+        """The operation, job or subscription in which this code runs."""
+        ...
+
     has_tables: bool
     """Whether its tables are known to be there."""
 
@@ -44,9 +48,15 @@ class Outbox(Protocol):
 
 
 class Block:
-    """One open transaction, and what is to be published and enqueued with it."""
+    """One open transaction, and what is to be published and enqueued with it.
 
-    def __init__(self, outbox: Outbox) -> None:
+    Args:
+        scope: What began it, such as `Orders.place`; what that calls has no part in it.
+        outbox: Of its database; None where somebody else writes.
+    """
+
+    def __init__(self, scope: str, outbox: Outbox | None = None) -> None:
+        self.scope = scope
         self.outbox = outbox
         self.messages: list[Message] = []
         self.is_open = True
@@ -136,10 +146,30 @@ _block: ContextVar[Block | None] = ContextVar("outgrow_block", default=None)
 handled_here: ContextVar[Handling | None] = ContextVar("outgrow_handling", default=None)
 
 
-def block_here() -> Block | None:
-    """The transaction in which this code runs; None outside of all."""
+def block_here(scope: str) -> Block | None:
+    """The transaction in which this code runs; None outside of all.
+
+    Args:
+        scope: In which it runs, such as `Orders.place`.
+    """
     block = _block.get()
-    return block if block is not None and block.is_open else None
+    return block if block is not None and block.is_open and block.scope == scope else None
+
+
+@contextmanager
+def collecting(scope: str) -> Generator[list[Message]]:
+    """Have what is published and enqueued in a `with` block put into a list.
+
+    Args:
+        scope: In which it runs; what that calls has no part in it.
+    """
+    block, before = Block(scope), _block.get()
+    _block.set(block)
+    try:
+        yield block.messages
+    finally:
+        block.is_open = False
+        _block.set(before)
 
 
 @asynccontextmanager
@@ -156,7 +186,7 @@ async def carrying(
     handling = handled_here.get()
     if handling is not None and (handling.database != name or handling.is_repeatable):
         handling = None
-    block, before = Block(outbox), _block.get()
+    block, before = Block(outbox.scope(), outbox), _block.get()
     with nullcontext() if handling is None else handling.block():
         async with begun as session:
             if handling is not None:

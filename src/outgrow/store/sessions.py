@@ -34,7 +34,7 @@ class Session(AsyncSession):
             WriteTurnError: The transaction has ended.
         """
         block = self.block
-        if block is None:
+        if block is None or block.outbox is None:
             raise DatabaseUnreachableError(
                 "nobody moves the events of this database to where they are read",
                 hint="Publish through the `Database` of a service that runs",

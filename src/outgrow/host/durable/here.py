@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import typing
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
 
 import msgspec
 
-from outgrow.errors import WrongCallError
+from outgrow.errors import OutgrowError, WrongCallError
+from outgrow.host.bridge import has_loop, service_loop
 from outgrow.host.durable.attempts import job_here
+from outgrow.host.durable.carriers import carriers, scope_here
 from outgrow.host.durable.errors import JobEndedError, NoDurableError
 from outgrow.host.durable.forms import form_of, publication_of
 from outgrow.host.errand import Errand
@@ -22,15 +26,16 @@ from outgrow.store import LeaseLostError, block_here, check_result
 from outgrow.wire import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator
     from uuid import UUID
 
     from outgrow.host.durable.attempts import JobRun
+    from outgrow.host.durable.carriers import Carrier
     from outgrow.host.durable.durable import Durable
     from outgrow.host.durable.forms import JobForm
     from outgrow.host.durable.source import DurableSource
     from outgrow.model import BoundJob, Event
-    from outgrow.store import JobState
+    from outgrow.store import JobState, ThreadRows
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,7 +47,9 @@ _ENDED = ("done", "cancelled", "expired", "dead")
 
 _active: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
 _inherited: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
-_starting: list[Callable[[type], Awaitable[None]]] = []
+_starting: list[Callable[[type | None, object], Coroutine[Any, Any, None]]] = []
+_tasks: set[asyncio.Task[None]] = set()
+_logger = logging.getLogger("outgrow.durable")
 
 
 def _forked() -> None:
@@ -57,6 +64,7 @@ os.register_at_fork(after_in_child=_forked)
 def activate(source: DurableSource) -> None:
     """Have what is published and enqueued from now on go there."""
     _active.append((source, asyncio.get_running_loop()))
+    source.relays.start()
 
 
 def deactivate(source: DurableSource) -> None:
@@ -77,9 +85,53 @@ def active(source: DurableSource) -> Generator[None]:
         deactivate(source)
 
 
-def start_by(start: Callable[[type], Awaitable[None]]) -> None:
-    """Have services that nobody has started yet started by this."""
+def start_by(start: Callable[[type | None, object], Coroutine[Any, Any, None]]) -> None:
+    """Have services that nobody has started yet started by this.
+
+    Args:
+        start: Takes a service, or None for all that are asked for; and the source that is active.
+    """
     _starting[:] = [start]
+
+
+def carry_by(carrier: Carrier) -> None:
+    """Have the transactions of a library carry what is published in them."""
+    carriers.append(carrier)
+    for source, loop in _active:
+        loop.call_soon_threadsafe(source.relays.start)
+
+
+def committed(rows: ThreadRows) -> None:
+    """Have that moved which a transaction of this thread has put into an outbox.
+
+    Services that are asked for and do not run yet are started, as they are by the first call.
+    """
+    source, loop = _active[-1] if _active else (None, service_loop())
+    with suppress(RuntimeError):  # the loop has ended, and the next who starts moves it
+        if source is not None and source.moves_at_once and not has_loop():
+            Errand(loop, source.relays.move(rows)).wait()
+        elif source is not None:
+            loop.call_soon_threadsafe(source.relays.wake, rows)
+        loop.call_soon_threadsafe(_begin_starting, loop)
+
+
+def _begin_starting(loop: asyncio.AbstractEventLoop) -> None:
+    task = loop.create_task(_start_all(), context=Context())
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+
+
+async def _start_all() -> None:
+    try:
+        await _have_started(None)
+    except OutgrowError as problem:
+        _logger.warning("what was published waits in its outbox, as no services start: %s", problem)
+
+
+async def _have_started(owner: type | None) -> None:
+    source = _active[-1][0] if _active else None
+    for start in _starting:
+        await start(owner, source)
 
 
 async def publish(*events: Event) -> None:
@@ -94,7 +146,7 @@ async def publish(*events: Event) -> None:
         ValueMismatchError: A field holds what its type does not say.
     """
     publications = [publication_of(event) for event in events]
-    block = block_here()
+    block = block_here(scope_here())
     if block is not None:
         for one in publications:
             block.add(one)
@@ -122,7 +174,7 @@ async def enqueue(job: BoundJob[P, R], /, *args: P.args, **kwargs: P.kwargs) -> 
     """
     form = form_of(job)
     made = form.new_job(job.chosen, args, kwargs)
-    block = block_here()
+    block = block_here(scope_here())
     if block is not None:
         block.add(made)
         return EnqueuedJob(made.id, form)
@@ -249,9 +301,8 @@ def _result_codec(name: str, function: Callable[..., Any]) -> Codec:
 
 async def _there(ask: Callable[[Durable], Coroutine[Any, Any, R]], owner: type | None) -> R:
     """Ask the durable work of this process, on its own event loop."""
-    if not _active and owner is not None:
-        for start in _starting:
-            await start(owner)
+    if owner is not None:
+        await _have_started(owner)
     if not _active:
         raise NoDurableError("nothing here keeps events and jobs, as no services run")
     source, loop = _active[-1]

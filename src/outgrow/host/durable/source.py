@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from outgrow.host.durable.durable import Durable
 from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.hints import Hints
+from outgrow.host.durable.relays import ThreadRelays
 from outgrow.model import queue_bounds
 from outgrow.store import StoreLostError, durable_at, url_of_durable, wall_clock
 
@@ -31,6 +32,9 @@ class DurableSource:
         make: Makes it, not yet started.
         moves_at_once: Whether a transaction returns only when what it published is in the log, as
             tests want it.
+
+    Attributes:
+        relays: Move into it what transactions in threads have published.
     """
 
     def __init__(self, make: Callable[[], Durable], *, moves_at_once: bool = False) -> None:
@@ -38,6 +42,7 @@ class DurableSource:
         self._make = make
         self._durable: Durable | None = None
         self._opening: asyncio.Task[None] | None = None
+        self.relays = ThreadRelays(self.get)
 
     async def get(self) -> Durable:
         """It, started.
@@ -90,6 +95,7 @@ class DurableSource:
 
     async def close(self) -> None:
         """End it, or give up its opening."""
+        await self.relays.stop()
         await cancelled(self._opening)
         durable, self._durable = self._durable, None
         if durable is not None:

@@ -52,10 +52,11 @@ _TABLES: dict[Dialect, tuple[str, ...]] = {
         "handled_ms bigint NOT NULL, PRIMARY KEY (id, handler))",
     ),
 }
+OUTBOX = "outgrow_outbox"
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 7008))"
-_WRITE = "INSERT INTO outgrow_outbox (kind, body) VALUES (:kind, :body)"
-_READ = "SELECT seq, kind, body FROM outgrow_outbox ORDER BY seq LIMIT :count"
-_DELETE = "DELETE FROM outgrow_outbox WHERE seq = :seq"
+_WRITE = "INSERT INTO {table} (kind, body) VALUES (:kind, :body)"
+_READ = "SELECT seq, kind, body FROM {table} ORDER BY seq LIMIT :count"
+_DELETE = "DELETE FROM {table} WHERE seq = :seq"
 _MARK = (
     "INSERT INTO outgrow_inbox (id, handler, handled_ms) VALUES (:id, :handler, :handled_ms) "
     "ON CONFLICT DO NOTHING"
@@ -74,11 +75,18 @@ def tables_of_outbox(dialect: Dialect) -> tuple[str, ...]:
     return _TABLES[dialect]
 
 
-def statements_for(dialect: Dialect, messages: Sequence[Message]) -> list[Statement]:
+def statements_for(
+    dialect: Dialect, messages: Sequence[Message], *, table: str = OUTBOX
+) -> list[Statement]:
     """What to execute, last in a transaction, to have these published or enqueued with it.
 
     Names are written as `:name`. It works with whatever has the transaction: SQLAlchemy's sessions
     of both kinds, Django's cursor, or a plain connection.
+
+    Args:
+        dialect: Of the database.
+        messages: In their order.
+        table: The outbox.
 
     Raises:
         MessageSizeError: One cannot be held.
@@ -95,8 +103,18 @@ def statements_for(dialect: Dialect, messages: Sequence[Message]) -> list[Statem
         else:
             check_job(one)
         kind = "event" if isinstance(one, Publication) else "job"
-        found.append((_WRITE, {"kind": kind, "body": _encoder.encode(one)}))
+        found.append((_WRITE.format(table=table), {"kind": kind, "body": _encoder.encode(one)}))
     return found
+
+
+def read_statement(table: str = OUTBOX) -> str:
+    """Reads the first `:count` rows of an outbox: number, kind and body."""
+    return _READ.format(table=table)
+
+
+def delete_statement(table: str = OUTBOX) -> str:
+    """Deletes the row `:seq` of an outbox."""
+    return _DELETE.format(table=table)
 
 
 async def write_to_outbox(
@@ -148,6 +166,46 @@ class Taking(Protocol):
         ...
 
 
+Row = tuple[int, str, bytes]
+
+
+class Rows(Protocol):
+    """The rows of one outbox."""
+
+    async def first(self, count: int) -> Sequence[Row]:
+        """Number, kind and body of so many, in their order."""
+        ...
+
+    async def remove(self, numbers: Sequence[int]) -> None:
+        """Delete those with these numbers."""
+        ...
+
+
+async def move_rows(rows: Rows, taker: Taking) -> int:
+    """Move the first that wait in an outbox; how many, 0 where none do.
+
+    Raises:
+        StoreLostError: The store is away; they stay, and are moved by the next call.
+    """
+    chosen: list[tuple[int, Message]] = []
+    size_bytes = 0
+    for seq, kind, body in await rows.first(MOVE_COUNT_MAX):
+        size_bytes += len(body)
+        if chosen and size_bytes > MOVED_BYTES_MAX:
+            break
+        chosen.append((seq, _decoders[kind](bytes(body))))
+    if not chosen:
+        return 0
+    events = [one for _, one in chosen if isinstance(one, Publication)]
+    jobs = [one for _, one in chosen if isinstance(one, NewJob)]
+    if events:
+        await taker.append(events)
+    if jobs:
+        await taker.enqueue(jobs)
+    await rows.remove([seq for seq, _ in chosen])
+    return len(chosen)
+
+
 class Mover:
     """Moves what stands in a service's outbox to where it is taken.
 
@@ -179,7 +237,7 @@ class Mover:
             )
             if not has_table:
                 return False
-            rows = (await session.execute(text(_READ), {"count": 1})).all()
+            rows = (await session.execute(text(read_statement()), {"count": 1})).all()
         return bool(rows)
 
     async def move(self) -> int:
@@ -188,28 +246,22 @@ class Mover:
         Raises:
             StoreLostError: The store is away; they stay, and are moved by the next call.
         """
+        return await move_rows(self, self._taker)
+
+    async def first(self, count: int) -> Sequence[Row]:
+        """The first rows of the outbox."""
         from sqlalchemy import text
 
         async with self._database.read() as session:
-            rows = (await session.execute(text(_READ), {"count": MOVE_COUNT_MAX})).all()
-        chosen: list[tuple[int, Message]] = []
-        size_bytes = 0
-        for seq, kind, body in rows:
-            size_bytes += len(body)
-            if chosen and size_bytes > MOVED_BYTES_MAX:
-                break
-            chosen.append((seq, _decoders[kind](bytes(body))))
-        if not chosen:
-            return 0
-        events = [one for _, one in chosen if isinstance(one, Publication)]
-        jobs = [one for _, one in chosen if isinstance(one, NewJob)]
-        if events:
-            await self._taker.append(events)
-        if jobs:
-            await self._taker.enqueue(jobs)
+            found = (await session.execute(text(read_statement()), {"count": count})).all()
+        return [(seq, kind, body) for seq, kind, body in found]
+
+    async def remove(self, numbers: Sequence[int]) -> None:
+        """Delete rows of the outbox."""
+        from sqlalchemy import text
+
         async with self._database.begin() as session:
-            await session.execute(text(_DELETE), [{"seq": seq} for seq, _ in chosen])
-        return len(chosen)
+            await session.execute(text(delete_statement()), [{"seq": seq} for seq in numbers])
 
     async def forget_handled(self, now_ms: int, *, keep_ms: int = HANDLED_MS) -> None:
         """Remove ids from the inbox that are older than a repeat can be."""

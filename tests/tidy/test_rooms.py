@@ -24,6 +24,7 @@ HOMES = {
     "alembic": {"store"},  # migrations of services' tables
     "asyncpg": {"store"},
     "cronsim": {"model"},  # cron as Debian's has it, with its rules for summer time
+    "django": {"integrations"},  # the app that Django projects install
     "duckdb": {"telemetry"},  # the observer's archive
     "google": {"telemetry"},  # protobuf, in which OTLP is written
     "h11": {"placement"},  # the control socket and port, which no load touches

@@ -1,0 +1,1 @@
+"""What frameworks and libraries need to know of Outgrow, in their own words; one folder each."""

@@ -1,0 +1,1 @@
+"""An app for `INSTALLED_APPS`: what is published in `transaction.atomic()` commits with it."""

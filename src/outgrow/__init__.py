@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from outgrow.host import (
         Clock,
         EnqueuedJob,
+        Outbox,
         call,
         client,
         enqueue,
@@ -57,6 +58,7 @@ __all__ = [
     "DeadlineExceededError",
     "EnqueuedJob",
     "Event",
+    "Outbox",
     "OutgrowError",
     "OverloadedError",
     "RemoteError",
@@ -89,8 +91,8 @@ __all__ = [
 # Where each name lives; a room is imported when one of its names is first asked for.
 _ROOMS = {
     "host": (
-        *("Clock", "EnqueuedJob", "call", "client", "enqueue", "lifespan", "progress", "publish"),
-        *("see_through", "step", "uses", "wait"),
+        *("Clock", "EnqueuedJob", "Outbox", "call", "client", "enqueue", "lifespan", "progress"),
+        *("publish", "see_through", "step", "uses", "wait"),
     ),
     "model": (
         *("App", "Backoff", "Event", "from_env", "job", "on_start", "on_stop", "operation"),

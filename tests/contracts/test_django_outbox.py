@@ -192,7 +192,7 @@ play(scene)
 def test_what_cannot_carry_says_so(shop: Shop) -> None:
     printed = shop.play(
         """
-from outgrow.host import OutboxError
+from outgrow.store import OutboxError
 
 
 def scene(app):
@@ -299,7 +299,7 @@ with transaction.atomic():
 """
 NEVER_STARTS = """
 from outgrow.host.durable import here
-here.start_by(lambda cls: asyncio.sleep(0))
+here.start_by(lambda cls, source: asyncio.sleep(0))
 """
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from outgrow.host.bridge import call, wait
 from outgrow.host.clock import Clock
 from outgrow.host.durable.durable import Durable
-from outgrow.host.durable.errors import OutboxError
 from outgrow.host.durable.forms import forms_of
 from outgrow.host.durable.here import (
     EnqueuedJob,
@@ -19,6 +18,7 @@ from outgrow.host.durable.here import (
     step,
 )
 from outgrow.host.durable.hints import ALL, Hints
+from outgrow.host.durable.plain import Outbox
 from outgrow.host.durable.source import DurableSource, kept_source
 from outgrow.host.exchange import Exchange
 from outgrow.host.house import client, lifespan, uses
@@ -96,7 +96,7 @@ __all__ = [
     "Makeup",
     "OperationEntry",
     "Order",
-    "OutboxError",
+    "Outbox",
     "ParameterEntry",
     "Part",
     "Picture",

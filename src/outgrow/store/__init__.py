@@ -8,11 +8,19 @@ from outgrow.store.blocks import Handling, block_here, collecting, handled_here
 from outgrow.store.database import Database
 from outgrow.store.durable.checks import check_result
 from outgrow.store.durable.deathwatch import DeathWatch
+from outgrow.store.durable.engines import (
+    EngineRows,
+    PlainEngine,
+    PlainSession,
+    Tables,
+    outbox_table,
+)
 from outgrow.store.durable.errors import (
     DurableError,
     HandledBeforeError,
     LeaseLostError,
     MessageSizeError,
+    OutboxError,
     SecondBlockError,
     StoreBusyError,
     StoreLostError,
@@ -84,6 +92,7 @@ __all__ = [
     "Delivery",
     "DurableError",
     "DurableStore",
+    "EngineRows",
     "EventOutcome",
     "Failure",
     "Freed",
@@ -101,7 +110,10 @@ __all__ = [
     "MessageSizeError",
     "Mover",
     "NewJob",
+    "OutboxError",
     "Placed",
+    "PlainEngine",
+    "PlainSession",
     "Position",
     "Publication",
     "Pulse",
@@ -118,6 +130,7 @@ __all__ = [
     "StoreVersionError",
     "SubscriptionMissingError",
     "SubscriptionView",
+    "Tables",
     "ThreadMover",
     "ThreadRows",
     "block_here",
@@ -129,6 +142,7 @@ __all__ = [
     "failure_of",
     "handled_here",
     "new_id",
+    "outbox_table",
     "read_statement",
     "run_migrations",
     "statements_for",

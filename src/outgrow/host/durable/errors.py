@@ -22,13 +22,6 @@ class NoDurableError(ServiceError):
     hint = "Start the services before: `outgrow run`, `lifespan`, or in a test `running`"
 
 
-class OutboxError(ServiceError):
-    """A transaction in which something is published or enqueued cannot carry it."""
-
-    code = "OG717"
-    hint = "Publish in a transaction of one database, SQLite or PostgreSQL, that has the outbox"
-
-
 class JobExitError(ServiceError):
     """A job or a subscription asked its process to end, which would take others along."""
 

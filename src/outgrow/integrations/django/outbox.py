@@ -11,8 +11,8 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from outgrow.host import OutboxError, committed
-from outgrow.store import delete_statement, read_statement, statements_for
+from outgrow.host import committed
+from outgrow.store import OutboxError, delete_statement, read_statement, statements_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

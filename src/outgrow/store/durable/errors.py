@@ -84,3 +84,10 @@ class HandledBeforeError(DurableError):
 
     code = "OG709"
     hint = "Let it pass: what was to be done is done"
+
+
+class OutboxError(DurableError):
+    """A transaction in which something is published or enqueued cannot carry it."""
+
+    code = "OG717"
+    hint = "Publish in a transaction of one database, SQLite or PostgreSQL, that has the outbox"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         call,
         client,
         enqueue,
+        enqueue_many,
         lifespan,
         progress,
         publish,
@@ -70,6 +71,7 @@ __all__ = [
     "database",
     "deadline",
     "enqueue",
+    "enqueue_many",
     "from_env",
     "job",
     "lifespan",
@@ -91,8 +93,8 @@ __all__ = [
 # Where each name lives; a room is imported when one of its names is first asked for.
 _ROOMS = {
     "host": (
-        *("Clock", "EnqueuedJob", "Outbox", "call", "client", "enqueue", "lifespan", "progress"),
-        *("publish", "see_through", "step", "uses", "wait"),
+        *("Clock", "EnqueuedJob", "Outbox", "call", "client", "enqueue", "enqueue_many"),
+        *("lifespan", "progress", "publish", "see_through", "step", "uses", "wait"),
     ),
     "model": (
         *("App", "Backoff", "Event", "from_env", "job", "on_start", "on_stop", "operation"),

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PREFIX = """
 import asyncio, os, signal
 from django.db import connection, connections, transaction
-from outgrow import client, enqueue, lifespan, publish, wait
+from outgrow import client, enqueue, enqueue_many, lifespan, publish, wait
 from outgrow.testing import running
 from tests.contracts import django_shop
 from tests.contracts.django_shop import Books, Placed, books, migrate
@@ -93,8 +93,7 @@ def once(*effects: str) -> Counter[str]:
     return Counter(effects)
 
 
-def test_what_is_published_exists_if_and_only_if_the_outermost_block_commits(shop: Shop) -> None:
-    shop.play("""
+BLOCKS = """
 class Undone(Exception):
     pass
 
@@ -104,6 +103,7 @@ def scene(app):
     with transaction.atomic():
         wait(enqueue(books.bill, "committed"))
         wait(publish(Placed(number="1"), Placed(number="2")))
+        wait(enqueue_many(books.bill.given(f"of many {number}") for number in range(2)))
     try:
         with transaction.atomic():
             wait(enqueue(books.bill, "rolled back"))
@@ -141,8 +141,21 @@ def scene(app):
 
 play(scene)
 asyncio.run(until_billed(0))
-""")
-    bills = ("committed", "around", "inner", "outside", "by hand", "woken")
+"""
+
+
+def test_what_is_published_exists_if_and_only_if_the_outermost_block_commits(shop: Shop) -> None:
+    shop.play(BLOCKS)
+    bills = (
+        "committed",
+        "of many 0",
+        "of many 1",
+        "around",
+        "inner",
+        "outside",
+        "by hand",
+        "woken",
+    )
     placed = ("placed 1", "placed 2")
     assert shop.effects() == once(*(f"bill {each}" for each in bills), *placed)
 

@@ -84,6 +84,7 @@ def test_what_a_session_publishes_exists_if_and_only_if_it_commits(
                 with Session(engine) as session, session.begin():
                     handle = outbox.enqueue(session, bell.ring, "a")
                     outbox.publish(session, Rung(door="b"), Rung(door="c"))
+                    outbox.enqueue_many(session, [bell.ring.given(one) for one in "de"])
                     assert handle.is_new is None
                     assert app.published == []
                     with session.begin_nested() as savepoint:
@@ -94,7 +95,7 @@ def test_what_a_session_publishes_exists_if_and_only_if_it_commits(
 
             await asyncio.to_thread(scene)
             await app.until_idle()
-            assert sorted(heard) == ["event b", "event c", "job a"]
+            assert sorted(heard) == ["event b", "event c", "job a", "job d", "job e"]
 
     asyncio.run(ask())
 

@@ -33,7 +33,7 @@ from outgrow.model.events import (
     subscribe,
 )
 from outgrow.model.graph import Graph, graph_of
-from outgrow.model.jobs import BoundJob, EnqueueOptions, Job, JobOptions, job
+from outgrow.model.jobs import BoundJob, EnqueueOptions, GivenJob, Job, JobOptions, job
 from outgrow.model.queues import QueueBounds, queue_bounds
 from outgrow.model.retry import Backoff
 from outgrow.model.schedule import CatchUp, Schedule, schedule
@@ -79,6 +79,7 @@ __all__ = [
     "EventOptions",
     "Field",
     "ForkMode",
+    "GivenJob",
     "Graph",
     "Interface",
     "Job",

@@ -18,13 +18,14 @@ from outgrow.errors import ServiceError, WrongCallError
 from outgrow.model.retry import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
     from datetime import datetime
 
     from outgrow.model.schedule import Schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 
 ATTEMPTS_MAX = 5
 PRIORITY_MAX = 9
@@ -164,6 +165,10 @@ class BoundJob(Generic[P, R]):
         said = {name: value for name, value in vars(given).items() if value is not None}
         return dataclasses.replace(self, chosen=dataclasses.replace(self.chosen, **said))
 
+    def given(self, *args: P.args, **kwargs: P.kwargs) -> GivenJob[R]:
+        """The same job with its arguments, to be enqueued beside others by `enqueue_many`."""
+        return GivenJob[R](self, args, kwargs)
+
     async def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run it here and now, as a test does: nothing is kept, and nothing is tried again."""
         result: Any = self.function(self.owner, *args, **kwargs)
@@ -177,6 +182,21 @@ class BoundJob(Generic[P, R]):
                 f"the job `{self.function.__qualname__}` was called, which would run it unkept",
                 hint="Write `await enqueue(...)`, or in a test `await service.job.run(...)`",
             )
+
+
+@dataclass(frozen=True, eq=False)
+class GivenJob(Generic[R_co]):
+    """A job and its arguments.
+
+    Attributes:
+        job: Which.
+        args: Its arguments.
+        kwargs: Likewise, by name.
+    """
+
+    job: BoundJob[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
 
 
 @overload

@@ -6,7 +6,7 @@ SQLAlchemy, the drivers and Alembic are imported only when a database is opened 
 from outgrow.store.address import url_of_durable, variable_of
 from outgrow.store.blocks import Handling, block_here, collecting, handled_here
 from outgrow.store.database import Database
-from outgrow.store.durable.checks import check_result
+from outgrow.store.durable.checks import check_batch, check_result
 from outgrow.store.durable.deathwatch import DeathWatch
 from outgrow.store.durable.engines import (
     EngineRows,
@@ -134,6 +134,7 @@ __all__ = [
     "ThreadMover",
     "ThreadRows",
     "block_here",
+    "check_batch",
     "check_result",
     "collecting",
     "database",

@@ -61,8 +61,8 @@ class Block:
         self.messages: list[Message] = []
         self.is_open = True
 
-    def add(self, message: Message) -> None:
-        """Have it written when the transaction ends.
+    def add(self, *messages: Message) -> None:
+        """Have these written when the transaction ends.
 
         Raises:
             WriteTurnError: It has ended, or holds too many.
@@ -72,12 +72,12 @@ class Block:
                 "something is published by a session whose transaction has ended",
                 hint="Publish inside the `begin()` block",
             )
-        if len(self.messages) >= MESSAGES_MAX:
+        if len(self.messages) + len(messages) > MESSAGES_MAX:
             raise WriteTurnError(
                 f"one transaction publishes more than {MESSAGES_MAX} events and jobs",
                 hint="Do it in several",
             )
-        self.messages.append(message)
+        self.messages.extend(messages)
 
 
 class Handling:

@@ -22,11 +22,11 @@ from outgrow.host.durable.errors import JobEndedError, NoDurableError
 from outgrow.host.durable.forms import form_of, publication_of
 from outgrow.host.errand import Errand
 from outgrow.host.threads import with_fresh_connections
-from outgrow.store import LeaseLostError, block_here, check_result
+from outgrow.store import LeaseLostError, block_here, check_batch, check_result
 from outgrow.wire import Codec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
     from uuid import UUID
 
     from outgrow.host.durable.attempts import JobRun
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from outgrow.host.durable.durable import Durable
     from outgrow.host.durable.forms import JobForm
     from outgrow.host.durable.source import DurableSource
-    from outgrow.model import BoundJob, Event
-    from outgrow.store import JobState, ThreadRows
+    from outgrow.model import BoundJob, Event, GivenJob
+    from outgrow.store import JobState, NewJob, ThreadRows
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -148,10 +148,9 @@ async def publish(*events: Event) -> None:
     publications = [publication_of(event) for event in events]
     block = block_here(scope_here())
     if block is not None:
-        for one in publications:
-            block.add(one)
+        block.add(*publications)
     elif publications:
-        await _there(lambda durable: durable.append(publications), None)
+        await _there(lambda durable: durable.append(publications))
 
 
 async def enqueue(job: BoundJob[P, R], /, *args: P.args, **kwargs: P.kwargs) -> EnqueuedJob[R]:
@@ -172,15 +171,55 @@ async def enqueue(job: BoundJob[P, R], /, *args: P.args, **kwargs: P.kwargs) -> 
         NoDurableError: No services run here.
         ValueMismatchError: An argument is not what its type says.
     """
-    form = form_of(job)
-    made = form.new_job(job.chosen, args, kwargs)
+    (enqueued,) = await enqueue_many([job.given(*args, **kwargs)])
+    return enqueued
+
+
+async def enqueue_many(jobs: Iterable[GivenJob[R]], /) -> list[EnqueuedJob[R]]:
+    """Have many jobs run, of one kind or of several: all of them are kept, or none.
+
+        await enqueue_many(self.send_receipt.given(one.id, to=one.email) for one in orders)
+
+    Inside a `begin()` block this is part of its transaction. Elsewhere it is one transaction of its
+    own, and they are on disk when this returns.
+
+    Args:
+        jobs: With their arguments; at most 10,000, whose arguments have 8 MiB together.
+
+    Returns:
+        One for each, in their order.
+
+    Raises:
+        DurableError: They cannot be kept now, or are too many.
+        NoDurableError: No services run here.
+        ValueMismatchError: An argument is not what its type says.
+    """
+    given = list(jobs)
+    forms, made = made_of(given)
     block = block_here(scope_here())
     if block is not None:
-        block.add(made)
-        return EnqueuedJob(made.id, form)
-    owner = cast("type", job.owner.__class__)
-    (placed,) = await _there(lambda durable: durable.enqueue([made]), owner)
-    return EnqueuedJob(placed.id, form, placed.is_new)
+        block.add(*made)
+        return [EnqueuedJob(one.id, form) for one, form in zip(made, forms, strict=True)]
+    if not given:
+        return []
+    check_batch(made)
+    for owner in {cast("type", one.job.owner.__class__) for one in given}:
+        await _have_started(owner)
+    placed = await _there(lambda durable: durable.enqueue(made))
+    return [EnqueuedJob(one.id, form, one.is_new) for one, form in zip(placed, forms, strict=True)]
+
+
+def made_of(jobs: Sequence[GivenJob[Any]]) -> tuple[list[JobForm], list[NewJob]]:
+    """Jobs as the store keeps them, with their forms.
+
+    Raises:
+        ValueMismatchError: An argument is not what its type says.
+    """
+    forms = [form_of(one.job) for one in jobs]
+    return forms, [
+        form.new_job(one.job.chosen, one.args, one.kwargs)
+        for form, one in zip(forms, jobs, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -199,7 +238,7 @@ class EnqueuedJob(Generic[R_co]):
 
     async def state(self) -> JobState | None:
         """Where it stands; None while its transaction is open, and once it is forgotten."""
-        view = await _there(lambda durable: durable.store.queue.find(self.id), None)
+        view = await _there(lambda durable: durable.store.queue.find(self.id))
         return view.state if view is not None else None
 
     async def result(self) -> R_co:
@@ -210,7 +249,7 @@ class EnqueuedJob(Generic[R_co]):
         """
         pause_seconds = FIRST_LOOK_SECONDS
         while True:
-            view = await _there(lambda durable: durable.store.queue.find(self.id), None)
+            view = await _there(lambda durable: durable.store.queue.find(self.id))
             if view is not None and view.state in _ENDED:
                 break
             await asyncio.sleep(pause_seconds)
@@ -224,7 +263,7 @@ class EnqueuedJob(Generic[R_co]):
 
     async def cancel(self) -> bool:
         """Have it not run, or stop; whether it had not ended before."""
-        how = await _there(lambda durable: durable.store.queue.cancel(self.id), None)
+        how = await _there(lambda durable: durable.store.queue.cancel(self.id))
         return how != "finished"
 
 
@@ -299,10 +338,8 @@ def _result_codec(name: str, function: Callable[..., Any]) -> Codec:
     return Codec(kind, f"the result of the step `{name}`")
 
 
-async def _there(ask: Callable[[Durable], Coroutine[Any, Any, R]], owner: type | None) -> R:
+async def _there(ask: Callable[[Durable], Coroutine[Any, Any, R]]) -> R:
     """Ask the durable work of this process, on its own event loop."""
-    if owner is not None:
-        await _have_started(owner)
     if not _active:
         raise NoDurableError("nothing here keeps events and jobs, as no services run")
     source, loop = _active[-1]

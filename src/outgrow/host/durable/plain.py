@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from outgrow.host.durable.forms import form_of, publication_of
-from outgrow.host.durable.here import EnqueuedJob, carry_by, committed
+from outgrow.host.durable.forms import publication_of
+from outgrow.host.durable.here import EnqueuedJob, carry_by, committed, made_of
 from outgrow.store import EngineRows, outbox_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from outgrow.model import BoundJob, Event
+    from outgrow.model import BoundJob, Event, GivenJob
     from outgrow.store import PlainEngine, PlainSession, Tables
 
 P = ParamSpec("P")
@@ -82,10 +82,29 @@ class Outbox:
             OutboxError: The session is of another engine, or there is no table.
             ValueMismatchError: An argument is not what its type says.
         """
-        form = form_of(job)
-        made = form.new_job(job.chosen, args, kwargs)
-        self._rows.write(session, [made], self._committed)
-        return EnqueuedJob(made.id, form)
+        (enqueued,) = self.enqueue_many(session, [job.given(*args, **kwargs)])
+        return enqueued
+
+    def enqueue_many(
+        self, session: PlainSession, jobs: Iterable[GivenJob[R]], /
+    ) -> list[EnqueuedJob[R]]:
+        """Have many jobs run, if and when the transaction of a session commits.
+
+        Args:
+            session: Or a connection, of this engine.
+            jobs: With their arguments, as `enqueue_many` takes them.
+
+        Returns:
+            One for each, in their order.
+
+        Raises:
+            MessageSizeError: One is larger than a job may be.
+            OutboxError: The session is of another engine, or there is no table.
+            ValueMismatchError: An argument is not what its type says.
+        """
+        forms, made = made_of(list(jobs))
+        self._rows.write(session, made, self._committed)
+        return [EnqueuedJob(one.id, form) for one, form in zip(made, forms, strict=True)]
 
     def add_table(self, metadata: Tables) -> None:
         """Add the table to yours, so that Alembic finds it by comparing."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _CONTROL = {chr(number) for number in range(32)}
 CALL_COUNT_MAX = 10_000
+CALL_BYTES_MAX = 8 * 1024 * 1024
 FAR_MS_MAX = 100 * 365 * 86_400_000
 
 
@@ -42,6 +43,21 @@ def check_jobs(jobs: Sequence[NewJob]) -> None:
     _check_count(len(jobs))
     for one in jobs:
         check_job(one)
+
+
+def check_batch(jobs: Sequence[NewJob]) -> None:
+    """Refuse jobs that are too much for one transaction, or for one message to the keeper.
+
+    Raises:
+        MessageSizeError: They are.
+    """
+    _check_count(len(jobs))
+    size_bytes = sum(len(one.body) for one in jobs)
+    if size_bytes > CALL_BYTES_MAX and len(jobs) > 1:
+        raise MessageSizeError(
+            f"one call has {size_bytes} bytes of arguments, more than {CALL_BYTES_MAX}",
+            hint="Make several calls",
+        )
 
 
 def check_publication(one: Publication) -> None:

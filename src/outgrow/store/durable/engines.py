@@ -92,6 +92,8 @@ class EngineRows:
         """
         from sqlalchemy import text
 
+        if not messages:
+            return
         connection = self._connection(session, tell)
         statements = statements_for(self._dialect, messages)
         if not self._finds_table(connection):

@@ -310,15 +310,11 @@ with transaction.atomic():
     wait(enqueue(books.bill, "last"))
     wait(publish(Placed(number="last")))
 """
-NEVER_STARTS = """
-from outgrow.host.durable import here
-here.start_by(lambda cls, source: asyncio.sleep(0))
-"""
 
 
 def test_what_was_committed_before_a_kill_takes_effect_once(shop: Shop) -> None:
     shop.play("asyncio.run(until_billed(0))")  # from now on there are subscriptions
-    shop.play(NEVER_STARTS + COMMIT_AND_DIE, code=-signal.SIGKILL)
+    shop.play(COMMIT_AND_DIE, code=-signal.SIGKILL)
     assert not shop.effects()
     shop.play("asyncio.run(until_billed(8))")
     shop.play("asyncio.run(until_billed(0))")
@@ -329,7 +325,7 @@ def test_what_was_committed_before_a_kill_takes_effect_once(shop: Shop) -> None:
 
 def test_a_kill_between_two_steps_of_the_move_repeats_nothing(shop: Shop) -> None:
     shop.play("asyncio.run(until_billed(0))")  # from now on there are subscriptions
-    shop.play(NEVER_STARTS + COMMIT_AND_DIE, code=-signal.SIGKILL)
+    shop.play(COMMIT_AND_DIE, code=-signal.SIGKILL)
     shop.play(
         """
 from outgrow.integrations.django.outbox import DjangoRows
@@ -381,13 +377,50 @@ def placed(running: Served, number: str) -> str:
     return ""
 
 
-def test_a_commit_where_no_services_run_starts_them(shop: Shop) -> None:
-    shop.play("""
-import time
-
+def test_a_process_without_services_only_writes(shop: Shop) -> None:
+    shop.play(
+        """
 migrate()
 with transaction.atomic():
-    wait(enqueue(books.bill, "1"))
-asyncio.run(asyncio.wait_for(asyncio.to_thread(lambda: wait(until_billed(1))), 60))
+    wait(enqueue(books.bill, "in a block"))
+handles = wait(enqueue_many(books.bill.given(f"outside {number}") for number in range(2)))
+assert {one.is_new for one in handles} == {None}
+with connection.cursor() as cursor:
+    cursor.execute("SELECT count(*) FROM outgrow_django_outbox")
+    assert cursor.fetchone() == (3,)
+os.kill(os.getpid(), signal.SIGKILL)
+""",
+        code=-signal.SIGKILL,
+    )
+    assert not shop.effects()
+    shop.play("asyncio.run(until_billed(3))")
+    assert shop.effects() == once("bill in a block", "bill outside 0", "bill outside 1")
+
+
+def test_a_service_that_is_found_late_is_started_for_its_jobs(shop: Shop) -> None:
+    shop.play("""
+from outgrow import job, service
+
+
+async def scene():
+    async with lifespan():
+        def late():
+            @service
+            class Late:
+                @job
+                def bill(self) -> None:
+                    django_shop.record("late")
+
+            migrate()
+            with transaction.atomic():
+                wait(enqueue(client(Late).bill))
+
+        await asyncio.to_thread(late)
+        async with asyncio.timeout(60):
+            while not django_shop.LEDGER.read_text():
+                await asyncio.sleep(0.01)
+
+
+asyncio.run(scene())
 """)
-    assert shop.effects() == once("bill 1")
+    assert shop.effects() == once("late")

@@ -175,7 +175,6 @@ from pathlib import Path
 from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 from outgrow import Outbox, client, job, lifespan, service
-from outgrow.host.durable import here
 
 LEDGER = Path(os.environ["LEDGER"])
 engine = create_engine(os.environ["SHOP_URL"])
@@ -225,7 +224,6 @@ def test_what_was_committed_before_a_kill_takes_effect_once(url: str, tmp_path: 
 
     play(
         """
-here.start_by(lambda cls, source: asyncio.sleep(0))
 for number in range(3):
     with Session(engine) as session, session.begin():
         outbox.enqueue(session, bell.ring, number)

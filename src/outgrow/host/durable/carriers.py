@@ -14,8 +14,10 @@ from outgrow.store import collecting
 from outgrow.wire import current, is_edge
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Generator, Sequence
 
+    from outgrow.host.durable.source import DurableSource
     from outgrow.store import Message, ThreadRows
 
     Write = Callable[[Sequence[Message]], None]
@@ -32,12 +34,22 @@ class Carrier(Protocol):
         """
         ...
 
+    def alone(self) -> Write | None:
+        """Writes by a transaction of its own; None where it cannot.
+
+        It is asked for in processes without services, such as a command of a project: these only
+        leave what others move.
+        """
+        ...
+
     def outboxes(self) -> Sequence[ThreadRows]:
         """What is to be moved."""
         ...
 
 
 carriers: list[Carrier] = []
+# Where what is published goes at once; empty while no services run here.
+active_sources: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
 
 
 @contextmanager
@@ -46,7 +58,7 @@ def carried() -> Generator[None]:
 
     It is written at the end of the block, all of it or nothing.
     """
-    write = next((found for one in carriers if (found := one.transaction()) is not None), None)
+    write = _write_here()
     if write is None:
         yield
         return
@@ -54,6 +66,13 @@ def carried() -> Generator[None]:
         yield
     if messages:
         write(messages)
+
+
+def _write_here() -> Write | None:
+    ways = [one.transaction for one in carriers]
+    if not active_sources:
+        ways += [one.alone for one in carriers]
+    return next((write for way in ways if (write := way()) is not None), None)
 
 
 def scope_here() -> str:

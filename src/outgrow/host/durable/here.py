@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overlo
 import msgspec
 
 from outgrow.errors import OutgrowError, WrongCallError
-from outgrow.host.bridge import has_loop, service_loop
+from outgrow.host.bridge import has_loop
 from outgrow.host.durable.attempts import job_here
-from outgrow.host.durable.carriers import carriers, scope_here
+from outgrow.host.durable.carriers import active_sources, carriers, scope_here
 from outgrow.host.durable.errors import JobEndedError, NoDurableError
 from outgrow.host.durable.forms import form_of, publication_of
 from outgrow.host.errand import Errand
@@ -45,7 +45,6 @@ FIRST_LOOK_SECONDS = 0.01
 LOOK_SECONDS_MAX = 0.5
 _ENDED = ("done", "cancelled", "expired", "dead")
 
-_active: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
 _inherited: list[tuple[DurableSource, asyncio.AbstractEventLoop]] = []
 _starting: list[Callable[[type | None, object], Coroutine[Any, Any, None]]] = []
 _tasks: set[asyncio.Task[None]] = set()
@@ -54,8 +53,8 @@ _logger = logging.getLogger("outgrow.durable")
 
 def _forked() -> None:
     # Kept, as what they have open is the parent's, and would be closed with them.
-    _inherited.extend(_active)
-    _active.clear()
+    _inherited.extend(active_sources)
+    active_sources.clear()
 
 
 os.register_at_fork(after_in_child=_forked)
@@ -63,15 +62,15 @@ os.register_at_fork(after_in_child=_forked)
 
 def activate(source: DurableSource) -> None:
     """Have what is published and enqueued from now on go there."""
-    _active.append((source, asyncio.get_running_loop()))
+    active_sources.append((source, asyncio.get_running_loop()))
     source.relays.start()
 
 
 def deactivate(source: DurableSource) -> None:
     """Have it go where it went before."""
-    for at in range(len(_active) - 1, -1, -1):
-        if _active[at][0] is source:
-            del _active[at]
+    for at in range(len(active_sources) - 1, -1, -1):
+        if active_sources[at][0] is source:
+            del active_sources[at]
             return
 
 
@@ -97,20 +96,22 @@ def start_by(start: Callable[[type | None, object], Coroutine[Any, Any, None]]) 
 def carry_by(carrier: Carrier) -> None:
     """Have the transactions of a library carry what is published in them."""
     carriers.append(carrier)
-    for source, loop in _active:
+    for source, loop in active_sources:
         loop.call_soon_threadsafe(source.relays.start)
 
 
 def committed(rows: ThreadRows) -> None:
     """Have that moved which a transaction of this thread has put into an outbox.
 
-    Services that are asked for and do not run yet are started, as they are by the first call.
+    Where services run, those that are asked for and do not run yet are started, as by a call.
     """
-    source, loop = _active[-1] if _active else (None, service_loop())
+    if not active_sources:
+        return  # others move it
+    source, loop = active_sources[-1]
     with suppress(RuntimeError):  # the loop has ended, and the next who starts moves it
-        if source is not None and source.moves_at_once and not has_loop():
+        if source.moves_at_once and not has_loop():
             Errand(loop, source.relays.move(rows)).wait()
-        elif source is not None:
+        else:
             loop.call_soon_threadsafe(source.relays.wake, rows)
         loop.call_soon_threadsafe(_begin_starting, loop)
 
@@ -125,11 +126,11 @@ async def _start_all() -> None:
     try:
         await _have_started(None)
     except OutgrowError as problem:
-        _logger.warning("what was published waits in its outbox, as no services start: %s", problem)
+        _logger.warning("a service whose job waits does not start: %s", problem)
 
 
 async def _have_started(owner: type | None) -> None:
-    source = _active[-1][0] if _active else None
+    source = active_sources[-1][0] if active_sources else None
     for start in _starting:
         await start(owner, source)
 
@@ -340,9 +341,9 @@ def _result_codec(name: str, function: Callable[..., Any]) -> Codec:
 
 async def _there(ask: Callable[[Durable], Coroutine[Any, Any, R]]) -> R:
     """Ask the durable work of this process, on its own event loop."""
-    if not _active:
+    if not active_sources:
         raise NoDurableError("nothing here keeps events and jobs, as no services run")
-    source, loop = _active[-1]
+    source, loop = active_sources[-1]
 
     async def asked() -> R:
         return await ask(await source.get())

@@ -115,6 +115,9 @@ class Outbox:
     def transaction(self) -> None:
         """It carries nothing that it is not given."""
 
+    def alone(self) -> None:
+        """Likewise."""
+
     def outboxes(self) -> Sequence[EngineRows]:
         """The one."""
         return [self._rows]

@@ -85,6 +85,15 @@ class DjangoRows:
             told = partial(committed, self)
             _transaction.on_commit(told, using=self.alias, robust=True)
 
+    def write_alone(self, messages: Sequence[Message]) -> None:
+        """Write these by a transaction of their own.
+
+        Raises:
+            OutboxError: The database cannot have them.
+        """
+        with _transaction.atomic(using=self.alias):
+            self.write(messages)
+
     def _connection(self) -> Any:
         return _django.connections[self.alias]
 
@@ -111,18 +120,22 @@ class DjangoCarrier:
                 "what is published could commit with one of them only",
                 hint="Publish where one of them is open",
             )
-        if opened[0].vendor not in VENDORS:
-            raise OutboxError(
-                f"Django's database `{aliases[0]}` is {opened[0].display_name}, which has no "
-                "outbox",
-                hint="Publish after the commit, by `transaction.on_commit`; a crash between the "
-                "two loses it",
-            )
+        _check(opened[0])
         return self._rows_of(aliases[0]).write
+
+    def alone(self) -> Callable[[Sequence[Message]], None]:
+        """Writes into the database to which the outbox is routed, all of it or nothing.
+
+        Raises:
+            OutboxError: The database is of another kind.
+        """
+        alias = _django.router.db_for_write(_model())
+        _check(_django.connections[alias])
+        return self._rows_of(alias).write_alone
 
     def outboxes(self) -> list[DjangoRows]:
         """The outboxes of all databases that may have one."""
-        model = import_module("outgrow.integrations.django.models").Outgoing
+        model = _model()
         return [
             self._rows_of(alias)
             for alias in _django.connections
@@ -132,6 +145,21 @@ class DjangoCarrier:
 
     def _rows_of(self, alias: str) -> DjangoRows:
         return self._rows.setdefault(alias, DjangoRows(alias))
+
+
+def _model() -> Any:
+    """The outbox's model, which can be imported only once all apps have been."""
+    return import_module("outgrow.integrations.django.models").Outgoing
+
+
+def _check(connection: Any) -> None:
+    if connection.vendor not in VENDORS:
+        raise OutboxError(
+            f"Django's database `{connection.alias}` is {connection.display_name}, which has no "
+            "outbox",
+            hint="Publish after the commit, by `transaction.on_commit`, in a process in which "
+            "services run; a crash between the two loses it",
+        )
 
 
 def _is_open(connection: Any) -> bool:

@@ -22,8 +22,11 @@ PAGES = [page for page in page_files() if not page.is_relative_to(ROOT / "exampl
 # Those of several servers, moves or reloads take several seconds each.
 SLOW = {
     *("docs/concepts/signs-of-life.md", "docs/start.md"),
-    *(f"docs/guides/{name}.md" for name in ("django", "events-and-jobs", "forecast", "groups")),
-    *(f"docs/guides/{name}.md" for name in ("reload-and-scale", "services", "watch")),
+    *(
+        f"docs/guides/{name}.md"
+        for name in ("django", "events-and-jobs", "forecast", "from-celery")
+    ),
+    *(f"docs/guides/{name}.md" for name in ("groups", "reload-and-scale", "services", "watch")),
     "docs/guides/troubleshooting.md",
     "docs/guides/prometheus-sentry-opentelemetry.md",
 }

@@ -424,3 +424,48 @@ async def scene():
 asyncio.run(scene())
 """)
     assert shop.effects() == once("late")
+
+
+def test_connections_of_a_jobs_thread_are_let_go_of_as_after_a_request(shop: Shop) -> None:
+    printed = shop.play("""
+import threading
+from outgrow import job, service
+
+BREAKS = {
+    "sqlite": "SELECT nothing",
+    "postgresql": "SELECT pg_terminate_backend(pg_backend_pid())",
+}
+
+
+@service(threads_max=1)
+class Reads:
+    @job(attempts_max=1)
+    def read(self, breaks: bool) -> str:
+        was_open = connection.connection is not None
+        with connection.cursor() as cursor:
+            cursor.execute(BREAKS[connection.vendor] if breaks else "SELECT 1")
+        return f"{threading.current_thread().name} {was_open}"
+
+
+async def scene():
+    async with running([Reads]) as app:
+        reads = app.client(Reads)
+        for age_seconds in (0, None):
+            connections.databases["default"]["CONN_MAX_AGE"] = age_seconds
+            for breaks in (False, False, True, False):
+                handle = await enqueue(reads.read, breaks)
+                try:
+                    print(await handle.result())
+                except Exception as problem:
+                    print(type(problem).__name__)
+
+
+asyncio.run(scene())
+""")
+    assert printed.splitlines() == [
+        *("outgrow-reads_0 False", "outgrow-reads_0 False"),
+        *("JobEndedError", "outgrow-reads_0 False"),
+        # The connection is kept now, and let go of once it has failed and works no more.
+        *("outgrow-reads_0 False", "outgrow-reads_0 True"),
+        *("JobEndedError", f"outgrow-reads_0 {shop.url.startswith('sqlite')}"),
+    ]

@@ -44,7 +44,7 @@ SAY_SECONDS = 30.0
 RELOADED, ALONE = (0.125, 0.5), (0.55, 1.0)
 # Of memory, in MB, over the span that is judged.
 SUPERVISOR_MB, NURSERY_MB, WORKER_MB, RELOADED_MB = 1.0, 0.5, 3.0, 3.0
-# The observer keeps some minutes in memory, and what DuckDB has once had; both have their maximum.
+# The observer grows by some MB in its first minutes; its bound is a guess, until an hour is seen.
 KEEPER_MB, OBSERVER_MB = 3.0, 25.0
 MOST_MB = {
     "supervisor": SUPERVISOR_MB,

@@ -249,6 +249,20 @@ async def test_a_job_given_back_has_spent_no_attempt(durable_url: str) -> None:
 
 
 @in_loop
+async def test_a_claimed_job_says_how_long_ago_it_was_due(durable_url: str) -> None:
+    clock = HandClock()
+    async with opened(durable_url, clock) as store:
+        lease = await store.crew.register("w")
+        await store.queue.enqueue([job()])
+        clock.move(250)
+        assert (await claim_one(store, lease)).waited_ms == 250
+        await store.queue.enqueue([job(delay_ms=1_000)])
+        clock.move(1_100)
+        await store.sweep()
+        assert (await claim_one(store, lease)).waited_ms == 100
+
+
+@in_loop
 async def test_history_has_the_result_of_a_job(durable_url: str) -> None:
     clock = HandClock()
     async with opened(durable_url, clock) as store:

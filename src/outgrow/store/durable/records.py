@@ -81,12 +81,14 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
         attempt: Counted when it was given out; from 1.
         appended_ms: When it came into the log.
         event: What was published.
+        waited_ms: How long ago it was due, by the store's clock; 0 where it was tried before.
     """
 
     position: Position
     attempt: int
     appended_ms: int
     event: Publication
+    waited_ms: int = 0
 
 
 class EventOutcome(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +178,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
         timeout_ms: What this attempt may take.
         enqueued_ms: When it came into the store.
         is_suspect: Whether its last attempt ended with its worker, which it may have killed.
+        waited_ms: How long ago it was due, by the store's clock.
     """
 
     id: UUID
@@ -190,6 +193,7 @@ class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
     timeout_ms: int | None
     enqueued_ms: int
     is_suspect: bool = False
+    waited_ms: int = 0
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):

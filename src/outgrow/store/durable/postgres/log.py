@@ -299,7 +299,7 @@ class PostgresLog:
         topic, now_ms = found["topic"], self._pool.now_ms()
         holder = (lease.worker, lease.epoch)
         rows = await db.fetch(_PARKED, subscription, now_ms, limit, *holder, topic)
-        taken = [_delivery(row, row["attempt"]) for row in rows]
+        taken = [_delivery(row, row["attempt"], now_ms) for row in rows]
         lagging = await db.fetch(_LAGGING, topic, subscription, now_ms % PARTITIONS_COUNT)
         if lagging and len(taken) < limit:
             numbers, offsets = zip(*lagging, strict=True)
@@ -323,7 +323,7 @@ class PostgresLog:
             if (number, key) in held_up:
                 behind.append((number, offset, key))
             else:
-                given.append(_delivery(row, 1))
+                given.append(_delivery(row, 1, self._pool.now_ms()))
         await park_behind(db, subscription, behind)
         are_given = {one.position.partition for one in given}
         await db.execute(
@@ -385,7 +385,7 @@ async def _starts(db: Connection, topic: str, start: Start) -> dict[int, int]:
     return heads | dict(await db.fetch(asked, topic, after_ms))
 
 
-def _delivery(row: Row, attempt: int) -> Delivery:
+def _delivery(row: Row, attempt: int, now_ms: int) -> Delivery:
     event = Publication(
         id=UUID(bytes=row["id"].bytes),
         topic=row["topic"],
@@ -399,6 +399,7 @@ def _delivery(row: Row, attempt: int) -> Delivery:
         attempt=attempt,
         appended_ms=row["appended_ms"],
         event=event,
+        waited_ms=max(0, now_ms - row["appended_ms"]) if attempt == 1 else 0,
     )
 
 

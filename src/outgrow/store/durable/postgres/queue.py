@@ -63,7 +63,7 @@ WITH chosen AS MATERIALIZED (
 UPDATE outgrow.job j SET state = 1, attempt = attempt + 1, worker = $1, epoch = $2, started_ms = $6
 WHERE j.number = ANY (ARRAY(SELECT number FROM chosen))
 RETURNING j.id, j.kind, j.queue, j.body, j.headers, j.schema, j.attempt, j.attempts_max, j.key,
-    j.timeout_ms, j.enqueued_ms, j.failure, j.rank, j.place, j.number
+    j.timeout_ms, j.enqueued_ms, j.run_at_ms, j.started_ms, j.failure, j.rank, j.place, j.number
 """
 _MINE = "id = $1 AND attempt = $2 AND state = 1 AND worker = $3 AND epoch = $4"
 
@@ -356,6 +356,7 @@ def _in_order(rows: Sequence[Row]) -> list[ClaimedJob]:
             timeout_ms=row["timeout_ms"],
             enqueued_ms=row["enqueued_ms"],
             is_suspect=is_death(failure_in(row["failure"])),
+            waited_ms=max(0, row["started_ms"] - max(row["enqueued_ms"], row["run_at_ms"])),
         )
         for row in sorted(rows, key=lambda row: (row["rank"], row["place"]))
     ]

@@ -241,7 +241,7 @@ def _take(
         if len(taken) >= limit:
             break
         room = limit - len(taken)
-        taken += _open_window(db, lease, subscription, (topic, number, offset), room)
+        taken += _open_window(db, lease, subscription, (topic, number, offset), room, now_ms)
     return taken
 
 
@@ -256,7 +256,7 @@ def _take_parked(
     rows = db.execute(asked, (topic, subscription, now_ms, limit)).fetchall()
     holder = (lease.worker.bytes, lease.epoch, subscription)
     db.executemany(RUNNING_AGAIN, [(*holder, row[0], row[1]) for row in rows])
-    return [_delivery(row[:-1], row[-1]) for row in rows]
+    return [_delivery(row[:-1], row[-1], now_ms) for row in rows]
 
 
 def _open_window(
@@ -265,6 +265,7 @@ def _open_window(
     subscription: str,
     place: tuple[str, int, int],
     limit: int,
+    now_ms: int,
 ) -> list[Delivery]:
     topic, number, offset = place
     asked = (
@@ -278,7 +279,7 @@ def _open_window(
     behind = [(row[1], row[4]) for row in rows if row[4] in held_up]
     if behind:
         park_behind(db, subscription, number, behind)
-    given = [_delivery(row, 1) for row in rows if row[4] not in held_up]
+    given = [_delivery(row, 1, now_ms) for row in rows if row[4] not in held_up]
     last = rows[-1][1]
     holder = (lease.worker.bytes, lease.epoch) if given else (None, None)
     db.execute(
@@ -356,7 +357,7 @@ def _subscription(db: WriterConnection, name: str) -> tuple[str, int, bool]:
     return found
 
 
-def _delivery(row: Row, attempt: int) -> Delivery:
+def _delivery(row: Row, attempt: int, now_ms: int) -> Delivery:
     number, offset, id, topic, key, schema, appended_ms, body, headers = row
     event = Publication(
         id=UUID(bytes=id),
@@ -367,7 +368,11 @@ def _delivery(row: Row, attempt: int) -> Delivery:
         headers=headers_of(headers),
     )
     return Delivery(
-        position=Position(number, offset), attempt=attempt, appended_ms=appended_ms, event=event
+        position=Position(number, offset),
+        attempt=attempt,
+        appended_ms=appended_ms,
+        event=event,
+        waited_ms=max(0, now_ms - appended_ms) if attempt == 1 else 0,
     )
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _KNOWN = "INSERT INTO queue (name) VALUES (?) ON CONFLICT DO NOTHING"
 _CLAIMED = (
     "id, kind, queue, body, headers, schema, attempt, attempts_max, key, timeout_ms, enqueued_ms, "
-    "failure, rank, place, number"
+    "failure, run_at_ms, rank, place, number"
 )
 _HELD = "state = 1 AND worker = ? AND epoch = ?"
 
@@ -218,7 +218,7 @@ def _claim(
     if tokens is not None:
         asked = "UPDATE queue SET tokens = ?, refilled_ms = ? WHERE name = ?"
         db.execute(asked, (tokens - len(rows), now_ms, queue))
-    return [_claimed(row) for row in rows]
+    return [_claimed(row, now_ms) for row in rows]
 
 
 def _start(db: WriterConnection, lease: Lease, queue: str, limit: int, now_ms: int) -> list[Row]:
@@ -274,7 +274,7 @@ def _cancel(
     return "asked"
 
 
-def _claimed(row: Row) -> ClaimedJob:
+def _claimed(row: Row, now_ms: int) -> ClaimedJob:
     id, kind, queue, body, headers, schema, attempt, attempts_max, key, timeout_ms, at_ms = row[:11]
     return ClaimedJob(
         id=UUID(bytes=id),
@@ -289,6 +289,7 @@ def _claimed(row: Row) -> ClaimedJob:
         timeout_ms=timeout_ms,
         enqueued_ms=at_ms,
         is_suspect=is_death(failure_in(row[11])),
+        waited_ms=max(0, now_ms - max(at_ms, row[12])),
     )
 
 

@@ -48,7 +48,8 @@ class StationTotals(msgspec.Struct):
     """What has a limit, and how it was used: a loop, a pool, a lock, a bulkhead, a queue.
 
     Attributes:
-        name: Such as `loop`, `gil`, `cpu`, `threads Orders`, `pool orders`, `writer orders`.
+        name: Such as `loop`, `gil`, `cpu`, `threads Orders`, `pool orders`, `writer orders`, or
+            `queue mail: slots` and `subscription mail.on_order_placed: slots`.
         kind: `loop`, `gil`, `cpu`, `threads`, `pool`, `lock`, `bulkhead`, `downstream` or `queue`.
         capacity: How many can be served at once.
         served: Uses that ended.

@@ -136,9 +136,16 @@ class Station:
         with self.lock:
             self.totals.rejected += 1
 
-    def take(self, wait_ns: int = 0) -> Use:
-        """Note that a use begins after this wait, and what runs here has waited so long."""
+    def take(self, wait_ns: int = 0, *, since_ns: int | None = None) -> Use:
+        """Note that a use begins after this wait, and what runs here has waited so long.
+
+        Args:
+            wait_ns: How long it waited.
+            since_ns: Since when it takes its slot, on the clock `time.monotonic_ns`; now where
+                None.
+        """
         now_ns = monotonic_ns()
+        held_ns = 0 if since_ns is None else max(0, now_ns - since_ns)
         if wait_ns:
             note_wait(now_ns - wait_ns, now_ns)
         bucket = bucket_of(wait_ns)
@@ -146,9 +153,10 @@ class Station:
         with self.lock:
             self._reckon(now_ns)
             self._in_use += 1
+            totals.busy_ns += held_ns
             totals.wait_ns += wait_ns
             totals.waits[bucket] = totals.waits.get(bucket, 0) + 1
-        return Use(now_ns, waited_here())
+        return Use(now_ns - held_ns, waited_here())
 
     def give_back(self, use: Use) -> None:
         """Note that it ended."""

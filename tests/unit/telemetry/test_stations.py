@@ -172,3 +172,13 @@ def test_a_book_has_one_station_of_a_name_and_a_limited_number(
     book.add("gate", "bulkhead", lambda: StationTotals("gate", "bulkhead"))
     book.add("gate 2", "bulkhead", lambda: StationTotals("gate 2", "bulkhead"))
     assert [each.name for each in book.all()] == ["pool x", "gate"]
+
+
+def test_a_use_may_take_its_slot_from_before_it_begins() -> None:
+    station = Station("queue x: slots", "queue", 1)
+    asked_ns = monotonic_ns() - 5 * MS
+    use = station.take(since_ns=asked_ns)
+    station.give_back(use)
+    told = station.told()
+    assert told.hold_ns >= 5 * MS
+    assert told.busy_ns == told.hold_ns

@@ -12,6 +12,7 @@ import contextvars
 import inspect
 import logging
 from collections import deque
+from time import monotonic_ns
 from typing import TYPE_CHECKING
 
 from outgrow.host.durable.asking import Asking
@@ -20,6 +21,7 @@ from outgrow.host.durable.ending import ended
 from outgrow.host.durable.hints import topic_name
 from outgrow.host.durable.telling import Telling
 from outgrow.store import DurableError, EventOutcome, LeaseLostError, failure_of
+from outgrow.telemetry import station_book
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -78,10 +80,13 @@ class EventRunner:
         self._parameter = list(inspect.signature(model.function).parameters)[1]
         self._slots = asyncio.Semaphore(slots)
         self._held: dict[Position, Lease] = {}
+        # Since when each was due, on the clock `time.monotonic_ns`.
+        self._due_ns: dict[Position, int] = {}
         self._lanes: dict[str, deque[Delivery]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_order = asyncio.Lock()
         self._freed = asyncio.Event()
+        self._station = station_book.meet(f"subscription {model.name}: slots", "queue", slots)
         what = f"the subscription `{model.name}`"
         self._asking = Asking(what, tenure, hints, idle_seconds)
         self._telling = Telling[EventOutcome](what, tenure, self._settle)
@@ -118,6 +123,7 @@ class EventRunner:
         # What comes by the next lease is not put behind what ends now.
         self._lanes.clear()
         self._held.clear()
+        self._due_ns.clear()
         for task in self._tasks:
             task.cancel()
 
@@ -149,6 +155,7 @@ class EventRunner:
 
     def _hold(self, one: Delivery, lease: Lease) -> None:
         self._held[one.position] = lease
+        self._due_ns[one.position] = monotonic_ns() - one.waited_ms * 1_000_000
         event = one.event
         # What has no key has no order, and a lane of its own.
         name = f"key {event.key}" if event.key is not None else f"id {event.id}"
@@ -195,6 +202,7 @@ class EventRunner:
         """Hold it no longer, unless it came again by another lease."""
         if self._held.get(one.position) == lease:
             del self._held[one.position]
+            self._due_ns.pop(one.position, None)
 
     async def _outcome(self, one: Delivery) -> EventOutcome:
         try:
@@ -214,14 +222,19 @@ class EventRunner:
             )
 
     async def _attempt(self, one: Delivery) -> None:
-        async with self._solitude.beside():
-            await attempted(
-                self._handler,
-                {self._parameter: self._form.event(one.event.body)},
-                one.event.id,
-                seconds=self.model.options.timeout_seconds,
-                headers=one.event.headers,
-            )
+        now_ns = monotonic_ns()
+        use = self._station.take(now_ns - self._due_ns.get(one.position, now_ns))
+        try:
+            async with self._solitude.beside():
+                await attempted(
+                    self._handler,
+                    {self._parameter: self._form.event(one.event.body)},
+                    one.event.id,
+                    seconds=self.model.options.timeout_seconds,
+                    headers=one.event.headers,
+                )
+        finally:
+            self._station.give_back(use)
 
     async def _fail(self, lease: Lease, outcome: EventOutcome) -> None:
         """Tell of a failure, and wait until it is known: only then is its key's order safe."""

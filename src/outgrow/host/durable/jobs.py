@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
-from time import monotonic
+from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from outgrow.host.durable.asking import Asking
@@ -19,6 +19,7 @@ from outgrow.host.durable.ending import ended
 from outgrow.host.durable.hints import queue_name
 from outgrow.host.durable.telling import Telling
 from outgrow.store import ClaimedJob, JobOutcome, check_result, failure_of
+from outgrow.telemetry import station_book
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -74,15 +75,20 @@ class JobRunner:
         self._kinds = kinds
         self._hints = hints
         self._solitude = solitude
+        self._claims_ahead = may_claim_ahead
         self._ahead = _Ahead(CLAIM_COUNT_MAX if may_claim_ahead else 0)
         self._waiting: deque[ClaimedJob] = deque()
         self._waiting_timer: asyncio.TimerHandle | None = None
         self._begun_at = 0.0
+        # Since when each was due, and since when their slots are taken, where that is not now.
+        self._due_ns: dict[UUID, int] = {}
+        self._since_ns: int | None = None
         self._running: dict[UUID, asyncio.Task[None]] = {}
         # Also those of a lost lease, which end while the same job may run again.
         self._tasks: set[asyncio.Task[None]] = set()
         self._cancelled: set[UUID] = set()
         self._freed = asyncio.Event()
+        self._station = station_book.meet(f"queue {queue}: slots", "queue", slots)
         self._asking = Asking(f"the queue `{queue}`", tenure, hints, idle_seconds)
         self._telling = Telling[JobOutcome](f"the queue `{queue}`", tenure, self._settle)
         tenure.holders.append(self)
@@ -120,6 +126,7 @@ class JobRunner:
         for task in self._running.values():
             task.cancel()
         self._waiting.clear()
+        self._due_ns.clear()
         self._running.clear()
         self._cancelled.clear()
 
@@ -136,11 +143,15 @@ class JobRunner:
             known = {*self._running, *(one.id for one in (*self._waiting, *self._telling.waiting))}
             await self._store.queue.strays(lease, known)
             self._asking.was_broken = False
-        asked_at = self._ahead.now()
+        asked_at, asked_ns = self._ahead.now(), monotonic_ns()
         jobs = await self._store.queue.claim(lease, self.queue, limit=min(room, CLAIM_COUNT_MAX))
         self._ahead.answered(asked_at)
         if lease != self._tenure.lease:
             return True  # it was lost meanwhile, and others have them
+        now_ns = monotonic_ns()
+        self._due_ns.update({one.id: now_ns - one.waited_ms * 1_000_000 for one in jobs})
+        # Where nothing is claimed ahead, a slot can do nothing else from when it asks for a job on.
+        self._since_ns = None if self._claims_ahead else asked_ns
         self._waiting += jobs
         if any(one.is_suspect for one in jobs):
             self._spare_others()
@@ -166,7 +177,8 @@ class JobRunner:
         lease = self._tenure.lease
         while self._waiting and len(self._running) < self.slots:
             job = self._waiting.popleft()
-            task = asyncio.create_task(self._run(job, lease), context=contextvars.Context())
+            run = self._run(job, lease, self._since_ns)
+            task = asyncio.create_task(run, context=contextvars.Context())
             self._running[job.id] = task
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -193,6 +205,7 @@ class JobRunner:
             self._return(self._waiting.popleft())
 
     def _return(self, job: ClaimedJob) -> None:
+        self._due_ns.pop(job.id, None)
         outcome = JobOutcome(id=job.id, attempt=job.attempt, how="returned")
         self._telling.tell(self._tenure.lease, outcome)
 
@@ -201,7 +214,10 @@ class JobRunner:
         """What wakes it."""
         return queue_name(self.queue)
 
-    async def _run(self, job: ClaimedJob, lease: Lease) -> None:
+    async def _run(self, job: ClaimedJob, lease: Lease, since_ns: int | None) -> None:
+        now_ns = monotonic_ns()
+        wait_ns = now_ns - self._due_ns.pop(job.id, now_ns)
+        use = self._station.take(max(0, wait_ns), since_ns=since_ns)
         try:
             outcome = await self._outcome(job, lease)
         except asyncio.CancelledError:
@@ -212,6 +228,7 @@ class JobRunner:
                 del self._running[job.id]
                 self._cancelled.discard(job.id)
             self._ahead.ended_count += 1
+            self._station.give_back(use)
             self._freed.set()
             self._begin()
         self._telling.tell(lease, outcome)

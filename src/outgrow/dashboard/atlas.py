@@ -23,6 +23,8 @@ LINKS_MAX = 600
 EDGE = "edge"
 _EDGES = {"", "edge", "web"}
 _ROUTE = re.compile(r"[A-Z*]+ [/(*]")
+# A job that was enqueued: part of its queue, from where it goes on.
+_HANDED = re.compile(r"(?P<queue>queue \S.*) \S+\.\S+")
 _OUTSIDE = re.compile(r"(sql|http|https|redis|\w+) \S")
 
 
@@ -40,6 +42,8 @@ def node_of(name: str) -> str:
     """The part of the app that an operation belongs to."""
     if name in _EDGES or is_route(name):
         return EDGE
+    if handed := _HANDED.fullmatch(name):
+        return handed["queue"]
     return name if is_outside(name) else name.split(".", 1)[0]
 
 

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from outgrow.telemetry.arrivals import Arrivals
+from outgrow.telemetry.backlogs import BACKLOG_METRICS, Backlog, backlogs_of
 from outgrow.telemetry.busy import BusyMeter, resident_bytes
 from outgrow.telemetry.calls import CallCounter, CountedWebSockets, RouteTotals
 from outgrow.telemetry.collecting import Collector
@@ -13,7 +14,7 @@ from outgrow.telemetry.keeping import Keeper, Sieve, keeper
 from outgrow.telemetry.link_window import LinkActivity, LinkWindow
 from outgrow.telemetry.links import LinkBook, LinkTotals
 from outgrow.telemetry.logs import TraceFilter, add_trace_ids, tap, watch_logging
-from outgrow.telemetry.outside.calls import outside_links
+from outgrow.telemetry.outside.calls import note_handed, outside_links
 from outgrow.telemetry.outside.watching import watch_outside
 from outgrow.telemetry.process import GilProbe, ProcessProbe
 from outgrow.telemetry.receiving import Intake, ReportServer
@@ -100,6 +101,7 @@ if TYPE_CHECKING:
     from outgrow.telemetry.otlp.sending import ForwardTarget
 
 __all__ = [
+    "BACKLOG_METRICS",
     "CLIENT",
     "INTERNAL",
     "LOOP_KEY",
@@ -112,6 +114,7 @@ __all__ = [
     "Archive",
     "ArrivalSum",
     "Arrivals",
+    "Backlog",
     "BusyMeter",
     "CallCounter",
     "CallSum",
@@ -172,6 +175,7 @@ __all__ = [
     "WindowSum",
     "WorkerSum",
     "add_trace_ids",
+    "backlogs_of",
     "begin_segment",
     "bucket_of",
     "encoding_in",
@@ -185,6 +189,7 @@ __all__ = [
     "lower_edge_ns",
     "metered",
     "note",
+    "note_handed",
     "note_wait",
     "outgoing",
     "outgoing_state",

@@ -14,6 +14,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.errors import ServiceError
+from outgrow.host.durable.hints import queue_name, topic_name
 from outgrow.host.tracing import extras_with
 from outgrow.model import (
     Event,
@@ -26,6 +27,7 @@ from outgrow.model import (
     topic_of,
 )
 from outgrow.store import NewJob, Publication, new_id
+from outgrow.telemetry import note_handed
 from outgrow.wire import Codec, calling
 
 if TYPE_CHECKING:
@@ -80,13 +82,18 @@ class EventForm:
 class JobForm:
     """How jobs of one kind are kept.
 
+    Args:
+        model: Of the job.
+        shown: Its name for people, such as `Mail.send_receipt`.
+
     Attributes:
         schema: The same while the shape of the parameters is.
         described: That shape.
     """
 
-    def __init__(self, model: JobModel) -> None:
+    def __init__(self, model: JobModel, shown: str) -> None:
         self.model = model
+        self.shown = shown
         self.schema = model.fingerprint
         self.described = described(model.shape)
         parameters = list(inspect.signature(model.function).parameters.values())[1:]
@@ -97,6 +104,10 @@ class JobForm:
             one.name: Codec(one.type, f"`{one.name}` of `{model.name}`") for one in model.parameters
         }
         self._result = Codec(model.result, f"the result of `{model.name}`")
+
+    def handed_as(self, queue: str) -> str:
+        """What its enqueueing is counted as, such as `queue mail Mail.send_receipt`."""
+        return f"{queue_name(queue)} {self.shown}"
 
     def new_job(
         self, chosen: EnqueueOptions, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -181,7 +192,7 @@ def event_form(kind: type[Event]) -> EventForm:
 @functools.cache
 def job_form(owner: type, method: str) -> JobForm:
     """How the jobs of a method are kept."""
-    return JobForm(describe_work(owner).jobs[method])
+    return JobForm(describe_work(owner).jobs[method], f"{owner.__name__}.{method}")
 
 
 def form_of(bound: BoundJob[..., Any]) -> JobForm:
@@ -202,7 +213,7 @@ def form_of(bound: BoundJob[..., Any]) -> JobForm:
 
 
 def publication_of(event: object) -> Publication:
-    """An event on its way into the log.
+    """An event on its way into the log; it is counted as published by who runs here.
 
     Raises:
         ServiceError: It is no event.
@@ -211,7 +222,9 @@ def publication_of(event: object) -> Publication:
         raise ServiceError(
             f"{type(event).__name__} is no event", hint="Derive its class from `outgrow.Event`"
         )
-    return event_form(type(event)).publication(event)
+    made = event_form(type(event)).publication(event)
+    note_handed(calling().operation, topic_name(made.topic))
+    return made
 
 
 def headers_here() -> dict[str, str]:

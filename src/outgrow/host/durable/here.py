@@ -23,7 +23,8 @@ from outgrow.host.durable.forms import form_of, publication_of
 from outgrow.host.errand import Errand
 from outgrow.host.threads import with_fresh_connections
 from outgrow.store import LeaseLostError, block_here, check_batch, check_result
-from outgrow.wire import Codec
+from outgrow.telemetry import note_handed
+from outgrow.wire import Codec, calling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
@@ -211,16 +212,20 @@ async def enqueue_many(jobs: Iterable[GivenJob[R]], /) -> list[EnqueuedJob[R]]:
 
 
 def made_of(jobs: Sequence[GivenJob[Any]]) -> tuple[list[JobForm], list[NewJob]]:
-    """Jobs as the store keeps them, with their forms.
+    """Jobs as the store keeps them, with their forms; they are counted as enqueued from here.
 
     Raises:
         ValueMismatchError: An argument is not what its type says.
     """
     forms = [form_of(one.job) for one in jobs]
-    return forms, [
+    made = [
         form.new_job(one.job.chosen, one.args, one.kwargs)
         for form, one in zip(forms, jobs, strict=True)
     ]
+    caller = calling().operation
+    for form, one in zip(forms, made, strict=True):
+        note_handed(caller, form.handed_as(one.queue))
+    return forms, made
 
 
 @dataclass(frozen=True)

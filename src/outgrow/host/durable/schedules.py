@@ -11,6 +11,7 @@ from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.hints import queue_name
 from outgrow.model import EnqueueOptions
 from outgrow.store import DurableError
+from outgrow.telemetry import note_handed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from outgrow.store import DurableStore
 
 LOOK_SECONDS = 1.0
+# As who enqueues what is due by the clock: it comes no more often when there is more traffic.
+SCHEDULE = "schedule"
 _logger = logging.getLogger("outgrow.durable")
 
 
@@ -84,6 +87,7 @@ class Schedules:
     async def _tick(self, name: str, form: JobForm, tick_ms: int) -> None:
         job = form.new_job(EnqueueOptions(), (), {})
         if await self._store.queue.tick(name, tick_ms, [job]):
+            note_handed(SCHEDULE, form.handed_as(job.queue))
             self._hints.tell(queue_name(job.queue))
 
 

@@ -36,6 +36,17 @@ def outside_links() -> list[LinkTotals]:
     return _book.all()
 
 
+def note_handed(by: str, callee: str) -> None:
+    """Count work that is handed on for later: a job that is enqueued, an event that is published.
+
+    Args:
+        by: Who does: an operation, a route, or `schedule`.
+        callee: Such as `queue mail Mail.send_receipt`, or `topic shop.OrderPlaced`.
+    """
+    with _locks[0]:
+        _link(by, callee).calls += 1
+
+
 class OutsideCall:
     """One call under way.
 
@@ -80,7 +91,7 @@ class OutsideCall:
         ended_ns = monotonic_ns()
         spent_ns = ended_ns - self._begun_ns
         with _locks[0]:
-            link = _link(self._callee)
+            link = _link(caller(), self._callee)
             link.calls += 1
             link.duration_ns += spent_ns
             link.buckets[bucket_of(spent_ns)] += 1
@@ -105,8 +116,7 @@ class OutsideCall:
         self.end(f"HTTP {status}" if status >= 500 else "")
 
 
-def _link(callee: str) -> LinkTotals:
-    name = caller()
+def _link(name: str, callee: str) -> LinkTotals:
     known = _book.links.get(callee)
     if known is None and len(_book.links) >= CALLEES_MAX:
         callee = f"{callee.partition(' ')[0]} {OTHER}"

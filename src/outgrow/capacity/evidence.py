@@ -56,6 +56,9 @@ class LinkWindow:
         per_parent: Runs of the caller by the number of calls in them: bucket `b` holds those with
             2**b to 2**(b+1)-1.
         is_remote: The call left the process.
+        is_background: No call, but work handed on for later: how often `caller` enqueued the job
+            `callee`, or published an event that the subscription `callee` receives. `schedule` is
+            the caller of what comes by the clock, and no more often when there is more traffic.
     """
 
     caller: str
@@ -68,6 +71,7 @@ class LinkWindow:
     bytes: int = 0
     per_parent: Buckets = field(default_factory=Buckets)
     is_remote: bool = False
+    is_background: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,6 +215,9 @@ class QueueWindow:
         service_seconds: Sum of the times of those that ended.
         ended: How many those are.
         by_key: Jobs by key or partition, the most frequent ones.
+        dead: Dead letters at the end of the window.
+        is_sounded: Whether the store was asked in this window: else `depth`, `oldest_seconds` and
+            `dead` are not known.
     """
 
     name: str
@@ -222,6 +229,8 @@ class QueueWindow:
     servers: int = 1
     service_seconds: float = 0.0
     by_key: Mapping[str, int] = field(default_factory=dict[str, int])
+    dead: int = 0
+    is_sounded: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)

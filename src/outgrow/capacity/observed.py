@@ -8,9 +8,11 @@ stations stay those that people see elsewhere.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, get_args
 
+from outgrow.capacity.background import CONCURRENCY, SLOTS, Background, is_runner
 from outgrow.capacity.evidence import (
     ArrivalWindow,
     Kind,
@@ -27,7 +29,7 @@ from outgrow.telemetry import quantile_ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from outgrow.telemetry import CallSum, StationTotals, WindowSum, WorkerSum
+    from outgrow.telemetry import Backlog, CallSum, StationTotals, WindowSum, WorkerSum
 
 WINDOW_SECONDS = 10.0
 _WHOLE_RATIO = 0.25
@@ -35,6 +37,7 @@ _WHOLE_RATIO = 0.25
 _EDGE = "web"
 _KINDS: tuple[str, ...] = get_args(Kind)
 _SECOND_NS = 1e9
+_WINDOW_NS = 10**10
 
 
 def observed(
@@ -42,6 +45,7 @@ def observed(
     workers: Iterable[WorkerSum],
     runs: Mapping[str, Sequence[str]] | None = None,
     slowdowns: Mapping[str, tuple[float, ...]] | None = None,
+    backlogs: Sequence[Backlog] = (),
 ) -> Recorded:
     """Evidence of grade `exact`.
 
@@ -51,9 +55,14 @@ def observed(
         runs: The services of each group, by its name; where it is not known, each group is taken to
             run all that was called.
         slowdowns: Of each machine that was calibrated, see `Machine`.
+        backlogs: What waited in queues, oldest first.
     """
     crew = {each.epoch: each for each in workers}
-    reading = _Reading(crew, runs or {})
+    background = Background(
+        (call for window in windows for call in window.calls),
+        {each.used.name for window in windows for each in window.stations},
+    )
+    reading = _Reading(crew, runs or {}, background, backlogs)
     cores: dict[str, int] = {}
     for window in windows:
         _note_cores(cores, window, reading)
@@ -86,8 +95,21 @@ def is_operation(callee: str) -> bool:
 class _Reading:
     """Turns windows over; knows which processes there were."""
 
-    def __init__(self, crew: Mapping[str, WorkerSum], runs: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        crew: Mapping[str, WorkerSum],
+        runs: Mapping[str, Sequence[str]],
+        background: Background,
+        backlogs: Iterable[Backlog],
+    ) -> None:
         self._crew = crew
+        self._background = background
+        self._backlogs: dict[int, dict[str, Backlog]] = {}
+        self._bounds: dict[str, int] = {}
+        for one in backlogs:
+            window_ns = int(one.at_ns // _WINDOW_NS * _WINDOW_NS)
+            self._backlogs.setdefault(window_ns, {})[one.queue] = one
+            self._bounds[one.queue] = one.concurrency
         self._homes = {
             service.replace("_", "").lower(): group
             for group, services in runs.items()
@@ -100,12 +122,14 @@ class _Reading:
     def window(self, one: WindowSum) -> Window:
         """One window."""
         told = [each.seconds for each in one.processes]
+        stations = self._stations(one)
+        backlogs = self._backlogs.get(one.at_ns, {})
         return Window(
             at_seconds=one.at_ns / _SECOND_NS,
             seconds=fmean(told) if told else WINDOW_SECONDS,
             operations=tuple(_operations(one.calls)),
-            links=tuple(_links(one.calls)),
-            stations=tuple(self._stations(one)),
+            links=(*_links(one.calls), *self._background.links(one.calls)),
+            stations=(*stations, *_concurrency(stations, self._bounds)),
             processes=tuple(self._processes(one)),
             arrivals=tuple(
                 ArrivalWindow(
@@ -117,6 +141,7 @@ class _Reading:
                 )
                 for each in one.arrivals
             ),
+            queues=tuple(self._background.queues(one.calls, stations, backlogs)),
             is_whole=bool(told)
             and all(abs(each / WINDOW_SECONDS - 1) < _WHOLE_RATIO for each in told),
         )
@@ -160,6 +185,10 @@ class _Reading:
             homes[name] = homes.get(name, 0) + 1
         runs = self._runs_of(one.calls)
         unknown = {} if self._homes else runs[""]
+        jobs = {
+            name + SLOTS: {callee: run.calls for callee, run in ran.items()}
+            for name, ran in self._background.runs(one.calls).items()
+        }
         crews = Counter(
             worker.group for each in one.processes if (worker := self._crew.get(each.epoch))
         )
@@ -172,6 +201,7 @@ class _Reading:
                 used,
                 # Workers of several machines may have one name.
                 max(len(used), crews[group]) if group else 1,
+                jobs.get(name, {}),
             )
             for (group, name, kind), used in groups.items()
         ]
@@ -219,7 +249,13 @@ def _mean_wait_seconds(used: Sequence[StationTotals]) -> float:
     return sum(each.wait_ns for each in used) / max(1, sum(each.served for each in used)) / 1e9
 
 
-def _station(name: str, group: str, used: Sequence[StationTotals], replicas: int) -> StationWindow:
+def _station(
+    name: str,
+    group: str,
+    used: Sequence[StationTotals],
+    replicas: int,
+    by_operation: Mapping[str, int],
+) -> StationWindow:
     first = used[0]
     kind: Kind = first.kind  # pyright: ignore[reportAssignmentType] # looked at before
     return StationWindow(
@@ -237,7 +273,35 @@ def _station(name: str, group: str, used: Sequence[StationTotals], replicas: int
         wait_seconds=sum(each.wait_ns for each in used) / _SECOND_NS,
         waits=_summed(each.waits for each in used),
         queue_max=max(each.queue_max for each in used),
+        by_operation=dict(by_operation),
     )
+
+
+def _concurrency(
+    stations: Sequence[StationWindow], bounds: Mapping[str, int]
+) -> list[StationWindow]:
+    """Of each queue that is bound over all machines: that bound, which all workers share."""
+    found: list[StationWindow] = []
+    for name, bound in bounds.items():
+        mine = [one for one in stations if one.name.partition(SLOTS)[0] == name]
+        if bound and mine:
+            found.append(
+                replace(
+                    mine[0],
+                    name=name + CONCURRENCY,
+                    group="",
+                    capacity=bound,
+                    replicas=1,
+                    served=sum(one.served for one in mine),
+                    busy_seconds=sum(one.busy_seconds for one in mine),
+                    hold_seconds=sum(one.hold_seconds for one in mine),
+                    hold_squared_s2=sum(one.hold_squared_s2 for one in mine),
+                    nested_wait_seconds=sum(one.nested_wait_seconds for one in mine),
+                    wait_seconds=0.0,
+                    waits={},
+                )
+            )
+    return found
 
 
 def _operations(calls: Iterable[CallSum]) -> list[OperationWindow]:
@@ -257,6 +321,7 @@ def _operations(calls: Iterable[CallSum]) -> list[OperationWindow]:
             buckets=_summed(each.buckets for each in some),
             metered=sum(each.metered for each in some),
             loop_seconds=sum(each.loop_ns for each in some) / _SECOND_NS,
+            is_background=any(is_runner(each.caller) for each in some),
         )
         for name, some in sums.items()
     ]
@@ -274,7 +339,7 @@ def _links(calls: Iterable[CallSum]) -> list[LinkWindow]:
             buckets=each.buckets,
         )
         for each in calls
-        if each.caller
+        if each.caller and not is_runner(each.caller)
     ]
 
 

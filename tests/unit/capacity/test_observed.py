@@ -8,6 +8,7 @@ import pytest
 
 from outgrow.capacity import Window, observed
 from outgrow.telemetry import (
+    Backlog,
     CallSum,
     ProcessSum,
     ProcessTotals,
@@ -129,3 +130,73 @@ def test_cores_are_those_of_the_machine() -> None:
     found = observed([window("a", stations=stations)], [worker("a")])
     assert [(one.name, one.cores) for one in found.machines] == [("here", 8)]
     assert found.windows()[0].stations == ()
+
+
+HANDED = [
+    CallSum(caller="", callee="POST /orders", calls=100, duration_ns=SECOND_NS),
+    CallSum(caller="POST /orders", callee="queue mail Mail.send_receipt", calls=90),
+    CallSum(caller="POST /orders", callee="topic shop.OrderPlaced", calls=80),
+    CallSum(caller="schedule", callee="queue mail Mail.digest", calls=1),
+    CallSum(caller="queue mail", callee="Mail.send_receipt", calls=88, errors=3),
+    CallSum(caller="queue mail", callee="Mail.digest", calls=1),
+    CallSum(caller="topic shop.OrderPlaced", callee="Mail.on_order_placed", calls=80),
+]
+SLOTS = [
+    station("web/1", "queue mail: slots", "queue", capacity=4, served=89, hold_ns=2 * SECOND_NS),
+    station("web/1", "subscription mail.on_order_placed: slots", "queue", capacity=10, served=80),
+]
+
+
+def test_who_enqueues_a_job_leads_to_its_runs_and_who_runs_it_does_not() -> None:
+    found = read(window("a", calls=HANDED, stations=SLOTS), worker("a"))
+    links = {(one.caller, one.callee): one.calls for one in found.links if one.is_background}
+    assert links == {
+        ("POST /orders", "Mail.send_receipt"): 90,
+        ("POST /orders", "Mail.on_order_placed"): 80,
+        ("schedule", "Mail.digest"): 1,
+    }
+    assert all(one.is_background for one in found.links if one.callee.startswith("Mail"))
+    assert {one.name for one in found.operations if one.is_background} == {
+        "Mail.send_receipt",
+        "Mail.digest",
+        "Mail.on_order_placed",
+    }
+
+
+def test_slots_are_used_by_what_they_run() -> None:
+    found = read(window("a", calls=HANDED, stations=SLOTS), worker("a"))
+    slots = {one.name: one for one in found.stations}
+    assert slots["queue mail: slots"].by_operation == {"Mail.send_receipt": 88, "Mail.digest": 1}
+    assert slots["subscription mail.on_order_placed: slots"].by_operation == {
+        "Mail.on_order_placed": 80
+    }
+
+
+def test_a_queue_has_what_came_and_what_left_and_what_its_store_said_last() -> None:
+    backlogs = [
+        Backlog(at_ns=9 * SECOND_NS, queue="queue mail", waiting=7, dead_letters=2),
+        Backlog(at_ns=12 * SECOND_NS, queue="queue mail", waiting=70),
+        Backlog(at_ns=5 * SECOND_NS, queue="queue idle", waiting=1, oldest_seconds=60),
+    ]
+    one = window("a", calls=HANDED, stations=SLOTS)
+    (found,) = observed([one], [worker("a")], backlogs=backlogs).windows()
+    idle, mail, subscription = found.queues
+    assert (mail.name, mail.enqueued, mail.ended, mail.servers) == ("queue mail", 91, 86, 4)
+    assert (mail.depth, mail.dead, mail.is_sounded) == (7, 2, True)
+    assert (idle.name, idle.depth, idle.oldest_seconds, idle.servers) == ("queue idle", 1, 60, 0)
+    assert (subscription.enqueued, subscription.ended) == (80, 80)
+    assert not subscription.is_sounded
+
+
+def test_a_bound_over_all_workers_is_a_limit_of_its_own() -> None:
+    stations = [
+        *SLOTS[:1],
+        station("web/2", "queue mail: slots", "queue", capacity=4, served=9, hold_ns=SECOND_NS),
+    ]
+    one = window("a", "b", calls=HANDED, stations=stations)
+    bound = [Backlog(at_ns=11 * SECOND_NS, queue="queue mail", concurrency=5)]
+    (found,) = observed([one], [worker("a"), worker("b")], backlogs=bound).windows()
+    slots, shared = found.stations
+    assert (slots.capacity, slots.replicas, slots.hold_seconds) == (4, 2, 3.0)
+    assert (shared.name, shared.capacity, shared.replicas) == ("queue mail: concurrency", 5, 1)
+    assert (shared.served, shared.hold_seconds, shared.group) == (98, 3.0, "")

@@ -75,9 +75,10 @@ def stations_of(windows: Iterable[Window]) -> dict[str, StationWindow]:
 
 
 def links_of(windows: Iterable[Window]) -> dict[tuple[str, str], LinkWindow]:
-    """The links, each with its sums over all windows."""
+    """The calls over each link, summed over all windows; work handed on for later is no call."""
     found: dict[tuple[str, str], LinkWindow] = {}
-    for one in (one for window in windows for one in window.links):
+    calls = (one for window in windows for one in window.links if not one.is_background)
+    for one in calls:
         have = found.get((one.caller, one.callee))
         found[one.caller, one.callee] = one if have is None else replace(
             one,

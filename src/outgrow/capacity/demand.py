@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outgrow.capacity.bursts import bursts_of
+from outgrow.capacity.handed import awaited_shares, run_seconds, scheduled_shares
 from outgrow.capacity.host import experienced_slowdown
 from outgrow.capacity.metering import operation_seconds
 from outgrow.capacity.model import Model, TrafficClass
@@ -26,6 +27,8 @@ from outgrow.capacity.sums import CPU, HOLD, HOLD_SQUARED, LOOP, NESTED, SERVED,
 from outgrow.capacity.visits import visits_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from outgrow.capacity.evidence import Evidence, OperationWindow
 
 Floats = NDArray[np.float64]
@@ -34,6 +37,8 @@ CORRECTIONS_COUNT = 3
 _NET_RATIO_MIN = 0.3
 """They never take out more than the rest of this."""
 _VARIABILITY_MAX = 20.0
+_IDLE_RATIO_MAX = 0.98
+"""What comes by the clock never takes more of a station: something is left for traffic."""
 
 
 def estimate(evidence: Evidence, sums: Sums, weights: Floats) -> Model:
@@ -67,6 +72,7 @@ class _Estimate:
         self.inner_seconds = np.zeros((*self.shape, count))
         self.unattributed_ratio = 0.0
         self.operation_uses = self._operation_uses()
+        self.scheduled = scheduled_shares(sums, self.layout.stations, self.operation_uses)
         self.direct: dict[int, Floats | float] = {}
 
     def model(self) -> Model:
@@ -84,9 +90,13 @@ class _Estimate:
             if rows is None:
                 continue
             summed = self.weights @ rows
-            self.served[:, place] = summed[:, SERVED]
-            self.nested[:, place] = summed[:, NESTED]
-            self.net[:, place] = summed[:, HOLD] - summed[:, NESTED]
+            grows = 1 - self.scheduled[place]
+            self.served[:, place] = summed[:, SERVED] * grows
+            self.nested[:, place] = summed[:, NESTED] * grows
+            self.net[:, place] = (summed[:, HOLD] - summed[:, NESTED]) * grows
+            stays = (summed[:, HOLD] - summed[:, NESTED]) * self.scheduled[place]
+            most = _IDLE_RATIO_MAX * station.capacity * station.replicas
+            self.idle[:, place] = np.minimum(stays / self.seconds, most)
 
     def _count_nestings(self) -> None:
         """Fill in what is used within what; only direct nesting stays."""
@@ -177,6 +187,11 @@ class _Estimate:
 
     def _take_cpu(self, place: int, cpu: int, gil: int | None, seconds: Floats) -> None:
         """Note that holders of a station took so much of a core, and of the GIL where it counts."""
+        stays = seconds * self.scheduled[place]
+        seconds = seconds - stays
+        self.idle[:, cpu] += stays / self.seconds
+        if gil is not None:
+            self.idle[:, gil] += stays / self.seconds
         served = np.maximum(self.served[:, place], 1.0)
         inner = cpu if gil is None else gil
         self.inner_seconds[:, place, inner] += seconds / served
@@ -210,6 +225,7 @@ class _Estimate:
             operation_seconds=operation_seconds(
                 self.sums, self.layout, self.operation_uses, self.inner_seconds.mean(axis=0)
             ),
+            awaited=awaited_shares(self.sums, self.layout.stations, self.operation_uses),
             grade=self.evidence.grade,
             unattributed_ratio=self.unattributed_ratio,
         )
@@ -243,6 +259,8 @@ class _Estimate:
             else:
                 believed = self._believed_uses(place, classes)
                 split = self._split(place, believed)
+                if self.layout.stations[place].kind == "queue":
+                    split = self._by_run(place, believed, classes)
             uses[:, place] = self._scaled(believed, self.served[:, place])
             seconds[:, place] = self._scaled(split, self.net[:, place])
         return uses, seconds
@@ -268,10 +286,18 @@ class _Estimate:
         by_operation = self.operation_uses.get(self.layout.stations[place].name)
         if not by_operation:
             return np.ones(len(classes))
-        return np.array([
-            sum(by_operation.get(name, 0.0) * visits for name, visits in one.visits.items())
-            for one in classes
-        ])  # fmt: skip
+        found = self._by_visits(by_operation, classes)
+        # What nobody who is known leads to is taken to grow as all traffic does.
+        return found if found.any() else np.ones(len(classes))
+
+    def _by_visits(self, each: Mapping[str, float], classes: Sequence[TrafficClass]) -> Floats:
+        """What one call of each class leads to, by what one run of each operation does."""
+        return np.array(
+            [
+                sum(each.get(name, 0.0) * many for name, many in one.visits.items())
+                for one in classes
+            ]
+        )
 
     def _split(self, place: int, believed: Floats) -> Floats:
         """How the station's seconds fall on the classes, relative to one another."""
@@ -283,6 +309,15 @@ class _Estimate:
         prior = believed * net.sum() / max(float((counts.sum(axis=0) * believed).sum()), 1.0)
         found = split(counts * (believed > 0), net, prior)
         return np.where(believed > 0, found, 0.0) if found.any() else believed
+
+    def _by_run(self, place: int, believed: Floats, classes: Sequence[TrafficClass]) -> Floats:
+        """How the seconds of a queue's slots fall on the classes: the time of each run is known."""
+        uses = self.operation_uses.get(self.layout.stations[place].name, {})
+        seconds = run_seconds(self.sums)
+        found = self._by_visits(
+            {name: many * seconds.get(name, 0.0) for name, many in uses.items()}, classes
+        )
+        return found if found.any() else believed
 
     def _scaled(self, per_call: Floats, totals: Floats) -> Floats:
         """Per call of each class, so that all calls of a draw add up to its total."""

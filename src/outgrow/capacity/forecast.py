@@ -237,7 +237,7 @@ def _named(ladder: tuple[Limit, ...]) -> tuple[str, ...]:
 def unmeasured_ratio(model: Model) -> float:
     """Share of the time of calls that passes at none of the stations."""
     measured = (model.mix[0] * np.array([one.mean_seconds for one in model.classes])).sum()
-    own = model.own_uses()[0] / np.maximum(model.uses[0], 1e-12)
+    own = model.awaited_uses()[0] / np.maximum(model.uses[0], 1e-12)
     known = ((model.seconds[0] * own).sum(axis=0) * model.mix[0]).sum()
     return float(np.clip(1 - known / measured, 0.0, 1.0)) if measured > 0 else 0.0
 

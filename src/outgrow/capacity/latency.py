@@ -52,7 +52,7 @@ class Waits:
 
 def waits_of(model: Model, solution: Solution) -> Waits:
     """The waits of calls under a load that was solved."""
-    own = model.own_uses()
+    own = model.awaited_uses()
     stretch = solution.hold_seconds / np.maximum(solution.net_seconds, 1e-300) - 1
     share = own / np.maximum(model.uses, 1e-12)
     inside = np.maximum(stretch, 0.0)[:, :, None] * model.seconds * share

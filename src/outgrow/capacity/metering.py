@@ -26,7 +26,7 @@ def operation_seconds(
         operation_uses: Of each station by one run of each operation.
         inner_seconds: Seconds of one station within one use of another; [stations, stations].
     """
-    own = _own_seconds(sums)
+    own = own_seconds(sums)
     found: dict[str, dict[str, float]] = {}
     for places in layout.loops.values():
         for place in places:
@@ -39,8 +39,8 @@ def operation_seconds(
     return found
 
 
-def _own_seconds(sums: Sums) -> dict[str, float]:
-    """Time on the loop of one run, less that of the operations that it calls."""
+def own_seconds(sums: Sums) -> dict[str, float]:
+    """Time on the loop of one run of each metered operation, less that of those that it calls."""
     metered: dict[str, float] = {}
     seconds: dict[str, float] = {}
     calls = dict(zip(sums.operations, sums.calls.sum(axis=0).tolist(), strict=True))
@@ -50,6 +50,8 @@ def _own_seconds(sums: Sums) -> dict[str, float]:
     whole = {name: seconds[name] / count for name, count in metered.items() if count}
     own = dict(whole)
     for link in (link for window in sums.windows for link in window.links):
+        if link.is_background:
+            continue
         if link.caller in own and link.callee in whole and calls.get(link.caller):
             own[link.caller] -= whole[link.callee] * link.calls / calls[link.caller]
     return {name: max(value, 0.0) for name, value in own.items()}

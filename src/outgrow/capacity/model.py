@@ -98,6 +98,8 @@ class Model:
         operation_uses: Of each station, by one run of each operation, where that was counted.
         operation_seconds: In service at each loop and GIL, by one run of each operation, without
             what it calls, where that was metered.
+        awaited: Share of the uses of each station, by class, that a call waits for; the rest is of
+            jobs that it enqueues. All of it where a station is missing here.
         grade: Of the evidence.
         unattributed_ratio: Largest share of a process's CPU time that no station explains.
     """
@@ -117,6 +119,7 @@ class Model:
     operation_seconds: dict[str, dict[str, float]] = field(
         default_factory=dict[str, dict[str, float]]
     )
+    awaited: dict[str, Floats] = field(default_factory=dict[str, Floats])
     grade: Grade = "exact"
     unattributed_ratio: float = 0.0
 
@@ -150,6 +153,15 @@ class Model:
             inner = self.inner_uses[:, outer, :, None] * self.uses[:, outer, None, :]
             outside -= inner
         return np.maximum(outside, 0.0)
+
+    def awaited_uses(self) -> Floats:
+        """Those of `own_uses` that the call waits for."""
+        own = self.own_uses()
+        for place, station in enumerate(self.stations):
+            if station.name in self.awaited:
+                most = self.uses[:, place] * self.awaited[station.name]
+                own[:, place] = np.minimum(own[:, place], most)
+        return own
 
     def first_draws(self, count: int) -> Model:
         """The same with the first draws alone."""

@@ -67,7 +67,8 @@ class _Pass:
         demand = model.seconds_per_call()
         self.net = demand / uses
         self.arrivals = calls_per_second[:, None] * uses / self.replicas
-        self.offered = calls_per_second[:, None] * demand / self.replicas + model.idle_load
+        self.idle = model.idle_load / self.replicas
+        self.offered = calls_per_second[:, None] * demand / self.replicas + self.idle
         self.stretch = np.ones(shape)
         self.load_ratio = np.zeros(shape)
         self.wait_ratio, self.wait = np.zeros(shape), np.zeros(shape)
@@ -158,7 +159,7 @@ class _Pass:
 
     def _note(self, number: int, flow: Flow, curve: Floats) -> None:
         station = self.model.stations[number]
-        full = curve[:, -1] * (1 - self.model.idle_load[:, number] / station.capacity)
+        full = curve[:, -1] * (1 - self.idle[:, number] / station.capacity)
         load = self.arrivals[:, number] / np.maximum(full, 1e-12)
         if station.kind == "cpu":
             load = self.offered[:, number] * self.stretch[:, number] / station.capacity

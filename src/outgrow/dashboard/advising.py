@@ -104,6 +104,12 @@ def slots_in_words(station: str, capacity: int) -> str:
     if kind == "bulkhead":
         mark = "@operation" if "." in name else "@service"
         return f"write `{mark}(concurrent_calls_max={capacity})` at `{name}`, and reload"
+    if kind == "queue":
+        queue, _, limit = name.rpartition(": ")
+        return (
+            f'write `queue = ["{queue}: {limit}={capacity}"]` in outgrow.toml, beside what else'
+            " bounds it, and start anew"
+        )
     if station == "threads wsgi":
         return f"set `threads = {capacity}` under [run] of outgrow.toml, and start anew"
     if kind == "threads":

@@ -268,6 +268,14 @@ MORE = Replicate(process="web", replicas=3, before=1)
         ),
         pytest.param(
             WHOLE,
+            BiggerPool(station="queue mail: slots of work", capacity=8),
+            'write `queue = ["mail: slots=8"]` in outgrow.toml, beside what else bounds it,'
+            " and start anew",
+            [],
+            id="slots of a queue",
+        ),
+        pytest.param(
+            WHOLE,
             BiggerMachine(station="cpu here", cores=8),
             "run it on a machine with 8 cores",
             [],

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from outgrow.capacity.background import SUBSCRIPTION
 from outgrow.capacity.limits import station_limits
 from outgrow.capacity.patterns.moving import SplitOut
 from outgrow.capacity.patterns.sizing import BiggerMachine, BiggerPool, Replicate
@@ -27,8 +28,8 @@ SLOTS_MAX = 1024
 CORES_MAX = 256
 SPLIT_SHARE_MIN, SPLIT_SHARE_MAX = 0.1, 0.9
 """A service with less of a loop relieves it too little; one with more leaves nothing behind."""
-_OF_WORKERS = ("loop", "gil", "threads", "pool", "bulkhead")
-_OF_SLOTS = ("threads", "pool", "bulkhead", "downstream")
+_OF_WORKERS = ("loop", "gil", "threads", "pool", "bulkhead", "queue")
+_OF_SLOTS = ("threads", "pool", "bulkhead", "downstream", "queue")
 BY_HAND: dict[str, str] = {
     "lock": "hold it for less: write many rows in one transaction, and compute before it begins; or"
     " give its writers databases of their own, or PostgreSQL",
@@ -57,7 +58,7 @@ def patterns_for(model: Model, station: str, calls_per_second: float) -> tuple[P
 def _sized(model: Model, one: Station, times: float) -> Iterator[Pattern]:
     if times <= 1:
         return
-    if one.kind in _OF_SLOTS:
+    if one.kind in _OF_SLOTS and not one.name.startswith(SUBSCRIPTION):
         capacity = min(math.ceil(one.capacity * times), SLOTS_MAX)
         if capacity > one.capacity:
             yield BiggerPool(station=one.name, capacity=capacity)

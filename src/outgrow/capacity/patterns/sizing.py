@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from outgrow.capacity.background import CONCURRENCY, SLOTS
 from outgrow.capacity.patterns.surgery import resized
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Replicate:
 
 @dataclass(frozen=True, kw_only=True)
 class BiggerPool:
-    """More slots: connections, threads, or calls at once to others."""
+    """More slots: connections, threads, calls at once to others, or jobs at once."""
 
     station: str
     capacity: int
@@ -65,7 +66,11 @@ class BiggerPool:
     @property
     def title(self) -> str:
         """What is done."""
-        return f"give `{self.station}` {self.capacity} slots"
+        queue, bound, _ = self.station.partition(CONCURRENCY)
+        if bound:
+            return f"let `{queue}` run {self.capacity} at once over all workers"
+        name = self.station.replace(SLOTS, "")  # `queue mail: slots of work` is of `queue mail`
+        return f"give `{name}` {self.capacity} slots"
 
     def applied(self, model: Model) -> Model:
         """The system with so many slots."""

@@ -7,6 +7,7 @@ from outgrow.capacity.simulate.system import (
     Compute,
     Computer,
     Hold,
+    Later,
     Perhaps,
     Place,
     Process,
@@ -16,6 +17,7 @@ from outgrow.capacity.simulate.system import (
     Span,
     System,
     Task,
+    Tick,
     Traffic,
 )
 
@@ -25,6 +27,7 @@ __all__ = [
     "Compute",
     "Computer",
     "Hold",
+    "Later",
     "Perhaps",
     "Place",
     "Process",
@@ -35,5 +38,6 @@ __all__ = [
     "Span",
     "System",
     "Task",
+    "Tick",
     "Traffic",
 ]

@@ -57,11 +57,13 @@ class Counts:
         self.attempts = 0
         self._calls = 0
         self._last: dict[str, tuple[int, int]] = {}
+        self._background: set[str] = set()
         self._clear()
 
     def _clear(self) -> None:
         self._operations: dict[str, _Operation] = {}
         self._links: dict[tuple[str, str], _Link] = defaultdict(_Link)
+        self._handed: dict[tuple[str, str], int] = defaultdict(int)
         self._nestings: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0, 0.0])
         self._used: dict[str, _Used] = defaultdict(_Used)
         self._parts: dict[str, dict[int, int]] = defaultdict(dict)
@@ -94,6 +96,11 @@ class Counts:
         link = self._links[caller, callee]
         link.calls += 1
         link.duration_seconds += spent
+
+    def handed(self, caller: str, callee: str) -> None:
+        """One operation, or the clock, enqueued another as a job."""
+        self._background.add(callee)
+        self._handed[caller, callee] += 1
 
     def nested(self, outer: str, inner: str, hold_seconds: float) -> None:
         """A station was used while another was held."""
@@ -128,17 +135,24 @@ class Counts:
                     buckets=counted.buckets,
                     metered=counted.metered,
                     loop_seconds=counted.loop_seconds,
+                    is_background=name in self._background,
                 )
                 for name, counted in self._operations.items()
             ),
-            links=tuple(
-                LinkWindow(
-                    caller=caller,
-                    callee=callee,
-                    calls=link.calls,
-                    duration_seconds=link.duration_seconds,
-                )
-                for (caller, callee), link in self._links.items()
+            links=(
+                *(
+                    LinkWindow(
+                        caller=caller,
+                        callee=callee,
+                        calls=link.calls,
+                        duration_seconds=link.duration_seconds,
+                    )
+                    for (caller, callee), link in self._links.items()
+                ),
+                *(
+                    LinkWindow(caller=caller, callee=callee, calls=count, is_background=True)
+                    for (caller, callee), count in self._handed.items()
+                ),
             ),
             stations=tuple(_stations(simulation)),
             nestings=tuple(

@@ -14,18 +14,20 @@ from outgrow.capacity.simulate.system import (
     Call,
     Compute,
     Hold,
+    Later,
     Place,
     Rest,
     Run,
     Serve,
     Span,
 )
+from outgrow.capacity.visits import SCHEDULE
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from outgrow.capacity.evidence import Window
-    from outgrow.capacity.simulate.system import Step, System
+    from outgrow.capacity.simulate.system import Step, System, Tick
 
 QUANTUM_SECONDS = 0.004
 """How long one keeps a core or the GIL while others wait: 3 ms and 5 ms in truth."""
@@ -95,6 +97,8 @@ class Simulation:
                 self._begin(line, self._client(line))
         else:
             self._begin(Line(), self._arrivals())
+        for tick in self.system.schedule:
+            self._begin(Line(), self._by_the_clock(tick))
         self._begin(Line(), self._ticks())
 
     def _begin(self, line: Line, steps: Generator[float, None, None]) -> None:
@@ -187,6 +191,37 @@ class Simulation:
             raise RefusedError
         return works
 
+    def _by_the_clock(self, tick: Tick) -> Generator[float, None, None]:
+        while True:
+            yield tick.every_seconds
+            self._hand_on(SCHEDULE, tick.job)
+
+    def _hand_on(self, caller: str, later: Later) -> None:
+        """Enqueue a job."""
+        self.counts.handed(caller, later.operation)
+        self._begin(line := Line(), self._job(line, later))
+
+    def _job(self, line: Line, later: Later) -> Generator[float, None, None]:
+        """Run a job in whichever slot of its queue is free first."""
+        task = self._tasks[later.operation]
+        servers = [one for (name, _), one in self.servers.items() if name == later.station]
+        number = min(
+            range(len(servers)), key=lambda each: servers[each].in_use + len(servers[each].queue)
+        )
+        server, line.operation = servers[number], task.name
+        line.workers[task.process] = number if server.place.process else self._choose(task.process)
+        wait = yield from self._take(line, server)
+        began, waited, works = self.timeline.now, line.waited_seconds, True
+        line.held.append(server)
+        try:
+            yield from self._do(line, task.steps)
+        except RefusedError:
+            works = False
+        line.held.pop()
+        self._let_go(line, server, wait, began, waited)
+        spent = self.timeline.now - began
+        self.counts.ended(task.name, spent, line.loop_seconds, works=works, is_entry=False)
+
     def _choose(self, process: str) -> int:
         """The less loaded of two workers."""
         load = self.idle_workers[process]
@@ -214,6 +249,8 @@ class Simulation:
                     yield from self._call(line, step.operation, is_entry=False)
             elif isinstance(step, Block):
                 yield from self._on_loop(line, self._draw(step.span), uses_core=False)
+            elif isinstance(step, Later):
+                self._hand_on(line.operation, step)
             elif self._random.random() < step.ratio:
                 yield from self._do(line, step.steps)
 

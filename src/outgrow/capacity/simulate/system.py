@@ -93,7 +93,19 @@ class Perhaps:
     steps: tuple[Step, ...]
 
 
-Step = Run | Block | Rest | Compute | Serve | Hold | Call | Perhaps
+@dataclass(frozen=True)
+class Later:
+    """Enqueues an operation as a job, which nobody waits for.
+
+    Attributes:
+        station: The queue whose slots run it.
+    """
+
+    operation: str
+    station: str
+
+
+Step = Run | Block | Rest | Compute | Serve | Hold | Call | Perhaps | Later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +185,18 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tick:
+    """A job that comes by the clock.
+
+    Attributes:
+        every_seconds: From one to the next.
+    """
+
+    job: Later
+    every_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class System:
     """Everything that is simulated."""
 
@@ -182,3 +206,4 @@ class System:
     places: tuple[Place, ...] = ()
     computers: tuple[Computer, ...] = field(default_factory=lambda: (Computer(),))
     loop_strain_ratio: float = 0.0
+    schedule: tuple[Tick, ...] = ()

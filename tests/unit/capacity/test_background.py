@@ -1,0 +1,99 @@
+"""Queues are stations: their slots run out as traffic grows; what comes by the clock never grows."""
+
+from __future__ import annotations
+
+import pytest
+
+from outgrow.capacity import (
+    BiggerPool,
+    Forecast,
+    Machine,
+    Recorded,
+    Replicate,
+    forecast,
+    move_of,
+    response,
+)
+from outgrow.capacity.simulate import (
+    Computer,
+    Later,
+    Place,
+    Process,
+    Rest,
+    Run,
+    Simulation,
+    Span,
+    System,
+    Task,
+    Tick,
+    Traffic,
+)
+
+MAIL = Place(name="queue mail: slots", kind="queue", capacity=4, process="work")
+SEND, REPORT = Later("Mail.send", MAIL.name), Later("Reports.daily", MAIL.name)
+JOB_SECONDS = 0.02
+REQUESTS_PER_SECOND = 40.0
+
+
+def ms(mean_ms: float) -> Span:
+    return Span(mean_seconds=mean_ms / 1e3)
+
+
+def told(*, workers: int = 1, schedule: tuple[Tick, ...] = (), seconds: float = 240) -> Forecast:
+    """A forecast from 40 requests a second, each of which enqueues a mail."""
+    system = System(
+        tasks=(
+            Task(name="POST /orders", process="web", steps=(Run(ms(1)), SEND)),
+            Task(name="Mail.send", process="work", steps=(Run(ms(0.5)), Rest(ms(19.5)))),
+            Task(name="Reports.daily", process="work", steps=(Rest(ms(500)),)),
+        ),
+        traffic=Traffic(mix={"POST /orders": 1.0}),
+        processes=(Process(name="web"), Process(name="work", workers=workers)),
+        places=(MAIL,),
+        computers=(Computer(cores=4, slowdown_ratio=(1.0,) * 4),),
+        schedule=schedule,
+    )
+    made = Simulation(system, seed=3, rate_per_second=REQUESTS_PER_SECOND)
+    windows = tuple(made.run(seconds=seconds))
+    machine = Machine(name="host", cores=4, slowdown_ratio=(1.0,) * 4)
+    found = forecast(Recorded(recorded=windows, machines=(machine,)), draws=100)
+    assert isinstance(found, Forecast), found
+    return found
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_slots_of_a_queue_are_the_first_limit(workers: int) -> None:
+    found = told(workers=workers)
+    bears = workers * MAIL.capacity / JOB_SECONDS
+    assert found.first == (MAIL.name,)
+    assert found.ladder[0].kind == "queue"
+    assert found.saturation_per_second.best == pytest.approx(bears, rel=0.08)
+    assert found.saturation_per_second.low < bears < found.saturation_per_second.high
+
+
+def test_what_comes_by_the_clock_takes_slots_and_does_not_grow() -> None:
+    # Two reports a second of half a second each: one slot of four, whatever the traffic.
+    found = told(schedule=(Tick(job=REPORT, every_seconds=0.5),))
+    assert found.first == (MAIL.name,)
+    bears = (MAIL.capacity - 1) / JOB_SECONDS
+    assert found.saturation_per_second.best == pytest.approx(bears, rel=0.1)
+    place = found.model.index(MAIL.name)
+    assert found.model.idle_load[0, place] == pytest.approx(1.0, rel=0.1)
+
+
+def test_nobody_waits_for_a_job() -> None:
+    found = told()
+    nearly = 0.97 * found.saturation_per_second.best
+    assert response(found, "POST /orders", nearly).mean_seconds.best < 0.003
+
+
+def test_more_slots_and_more_workers_move_it() -> None:
+    found = told()
+    move = move_of(found, MAIL.name, 400.0)
+    assert move is not None
+    assert isinstance(move.pattern, BiggerPool)
+    assert move.pattern.title == f"give `queue mail` {move.pattern.capacity} slots"
+    assert move.after.low >= 400
+    more = move_of(found, MAIL.name, 400.0, allows=lambda one: isinstance(one, Replicate))
+    assert more is not None
+    assert more.after.low >= 400

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from outgrow.capacity import Forecast, Objective, Recorded, Refusal, Response
     from outgrow.dashboard.objectives import Promise
     from outgrow.dashboard.silencing import Silence
-    from outgrow.telemetry import WindowSum, WorkerSum
+    from outgrow.telemetry import Backlog, WindowSum, WorkerSum
 
 KEPT_SECONDS = 60.0
 SENTENCE_SECONDS = 60.0
@@ -78,6 +78,7 @@ class Foresight:
         silences: Signs that are not wanted.
         clock: Says what day it is; seconds since 1970.
         record: Load tests, whose traffic is no evidence; the latest first.
+        backlogs: What waited in queues in a period, oldest first.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Foresight:
         silences: Sequence[Silence] = (),
         clock: Callable[[], float] = time.time,
         record: Callable[[], Sequence[shapes.Verified]] = list[shapes.Verified],
+        backlogs: Callable[[int, int], Sequence[Backlog]] = lambda _from_ns, _to_ns: (),
     ) -> None:
         self._source = source
         self._promises = promises
@@ -95,6 +97,7 @@ class Foresight:
         self._silences = silences
         self._clock = clock
         self._record = record
+        self._backlogs = backlogs
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
@@ -126,6 +129,7 @@ class Foresight:
                 without_tests(windows, self._record()),
                 self._source.workers(from_ns, to_ns),
                 {group.name: group.runs for group in groups},
+                backlogs=self._backlogs(from_ns, to_ns),
             )
             found = forecast(evidence, objectives=self._objectives())
             told = Told(evidence, found, groups)
@@ -185,9 +189,11 @@ class Foresight:
         windows = self._source.windows(from_ns, to_ns)
         workers = self._source.workers(from_ns, to_ns)
         runs = {group.name: group.runs for group in self._groups()}
+        backlogs = self._backlogs(from_ns, to_ns)
+        evidence = observed(windows, workers, runs, backlogs=backlogs)
         found = [
             shapes.LimitLoad(station=name, kind=kind, load_percent=100 * load)
-            for name, (kind, load) in loads_of(observed(windows, workers, runs)).items()
+            for name, (kind, load) in loads_of(evidence).items()
         ]
         found.sort(key=lambda one: -one.load_percent)
         return shapes.Loads(windows=len(windows), loads=found)

@@ -11,6 +11,7 @@ import socket
 import ssl
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ from outgrow.dashboard.placing import Supervision
 from outgrow.dashboard.reaching import Reach
 from outgrow.dashboard.record import verified_in
 from outgrow.dashboard.silencing import silences_in
+from outgrow.dashboard.sounding import Sounding, backlogs_in
+from outgrow.dashboard.tending import Tending
 from outgrow.errors import AlreadyRunningError, FolderError, SettingValueError
 from outgrow.host import WebServer
 from outgrow.placement import short_path
@@ -78,6 +81,7 @@ class Observer:
         self._lock: int | None = None
         self._foresight: Foresight | None = None
         self._reach: Reach | None = None
+        self._sounding: Sounding | None = None
         self.archive: Archive | None = None
         self.reports: ReportServer | None = None
         self.reports_port = 0
@@ -99,10 +103,19 @@ class Observer:
         )
         archive.start()
         self._foresight = Foresight(
-            archive, self._promises, self._groups, self._silences, record=self._verified
+            archive,
+            self._promises,
+            self._groups,
+            self._silences,
+            record=self._verified,
+            backlogs=partial(backlogs_in, archive),
         )
         self._reach = Reach(seat.durable) if seat.durable else None
         self._feeds.open(archive)
+        if self._reach is not None:
+            supervision = Supervision(Path(seat.supervisor)) if seat.supervisor else None
+            self._sounding = Sounding(Tending(self._reach, supervision).backlogs, archive)
+            self._sounding.start()
         intake = Marking(archive, time.time_ns, _known(archive))
         self.reports = ReportServer(intake, token=seat.reports_token)
         if seat.reports:
@@ -181,6 +194,8 @@ class Observer:
     async def stop(self) -> None:
         """Hear and answer no more, and write all that waits."""
         await self.answer_no_more()
+        if self._sounding is not None:
+            await self._sounding.stop()
         if self._reach is not None:
             await self._reach.stop()
         if self.reports is not None:

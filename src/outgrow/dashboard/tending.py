@@ -14,8 +14,11 @@ from outgrow.dashboard import shapes
 from outgrow.dashboard.asking import AskingError
 from outgrow.dashboard.reaching import CHANGE_SECONDS, AwayError
 from outgrow.store import SubscriptionMissingError
+from outgrow.telemetry import Backlog
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outgrow.dashboard.asking import Asked
     from outgrow.dashboard.placing import Supervision
     from outgrow.dashboard.reaching import Reach
@@ -69,6 +72,22 @@ class Tending:
             return shapes.Queues(state="none", may_change=False, problem=_told(problem))
         except AwayError as problem:
             return shapes.Queues(state="away", may_change=False, problem=_told(problem))
+
+    def backlogs(self, at_ns: int) -> list[Backlog]:
+        """How much waits where; nothing where nobody answers."""
+
+        async def look(store: DurableStore) -> list[Backlog]:
+            return backlogs_at(
+                at_ns,
+                await store.queue.queues(),
+                await store.log.subscriptions(),
+                await store.dead.groups(),
+            )
+
+        try:
+            return self._reach().ask(look)
+        except AwayError:
+            return []
 
     def jobs(self, asked: Asked) -> shapes.Jobs:
         """A page of jobs in one state."""
@@ -249,6 +268,43 @@ def _refused_by(problem: AwayError, more: str = "") -> shapes.Outcome:
     return _refused(
         f"{problem.text}{more}", "Look before you ask again: it may have been done all the same"
     )
+
+
+def backlogs_at(
+    at_ns: int,
+    queues: Sequence[QueueView],
+    subscriptions: Sequence[SubscriptionView],
+    dead: Sequence[DeadGroup],
+) -> list[Backlog]:
+    """How much waits where, as the store tells it at a moment."""
+    died: dict[str, int] = {}
+    for group in dead:
+        kind = "queue" if group.sample.kind == "job" else "subscription"
+        name = f"{kind} {group.sample.source}"
+        died[name] = died.get(name, 0) + group.count
+    jobs = [
+        Backlog(
+            at_ns=at_ns,
+            queue=f"queue {one.name}",
+            waiting=one.ready_count,
+            oldest_seconds=0.0
+            if one.oldest_ready_ms is None
+            else max(0.0, at_ns / 1e9 - one.oldest_ready_ms / 1e3),
+            dead_letters=died.get(f"queue {one.name}", 0),
+            concurrency=one.limits.slots or 0,
+        )
+        for one in queues
+    ]
+    events = [
+        Backlog(
+            at_ns=at_ns,
+            queue=f"subscription {one.name}",
+            waiting=one.unread_count + one.parked_count,
+            dead_letters=died.get(f"subscription {one.name}", 0),
+        )
+        for one in subscriptions
+    ]
+    return [*jobs, *events]
 
 
 # As the API tells it.

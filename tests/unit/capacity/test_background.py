@@ -1,4 +1,4 @@
-"""Queues are stations: their slots run out as traffic grows; what comes by the clock never grows."""
+"""Queues are stations: their slots run out as traffic grows, but not by what the clock brings."""
 
 from __future__ import annotations
 

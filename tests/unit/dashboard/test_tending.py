@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from outgrow.dashboard.placing import Supervision
 from outgrow.dashboard.reaching import Reach
 from outgrow.dashboard.tending import Tending
 from outgrow.host.durable.keeper import KeeperHints, keeping
-from outgrow.store import DurableStore, durable_at
+from outgrow.store import DurableStore, QueueLimits, durable_at
 from tests.contracts.durable import done, event, failed, job
 from tests.unit.dashboard.asking_api import MOMENT_NS
 from tests.unit.dashboard.stored import Stored
@@ -417,5 +418,42 @@ def test_where_there_is_nothing_to_ask_nobody_is_asked(
         assert (found.state, found.may_change) == (state, False)
         assert found.problem
         assert "PostgreSQL" not in found.problem.text
+
+    asyncio.run(run())
+
+
+def test_what_waits_is_told_for_the_record(tmp_path: Path) -> None:
+    async def run() -> None:
+        place = f"unix:{tmp_path}/keeper.sock"
+        store = durable_at(f"sqlite:///{tmp_path}/durable.db", is_fast=True)
+        await store.start()
+        reach = Reach(place)
+        try:
+            async with keeping(store, KeeperHints(), place):
+                await store.log.subscribe("mail.on_order", "OrderPlaced")
+                await store.log.append([event()])
+                await killed(store, 2)
+                await store.queue.enqueue([job(queue="mail") for _ in range(3)])
+                await store.queue.limit_queue("mail", QueueLimits(slots=4))
+                found = await asyncio.to_thread(Tending(reach).backlogs, time.time_ns())
+        finally:
+            await reach.stop()
+            await store.stop()
+        queue, subscription = found
+        assert (queue.queue, queue.waiting, queue.dead_letters) == ("queue mail", 3, 2)
+        assert queue.concurrency == 4
+        assert 0 <= queue.oldest_seconds < 60
+        assert (subscription.queue, subscription.waiting) == ("subscription mail.on_order", 1)
+
+    asyncio.run(run())
+
+
+def test_nothing_is_told_for_the_record_where_nobody_answers(tmp_path: Path) -> None:
+    async def run() -> None:
+        reach = Reach(f"unix:{tmp_path}/nobody.sock")
+        try:
+            assert await asyncio.to_thread(Tending(reach).backlogs, 0) == []
+        finally:
+            await reach.stop()
 
     asyncio.run(run())

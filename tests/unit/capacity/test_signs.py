@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from outgrow.capacity import (
@@ -120,6 +121,12 @@ def filling() -> Seen:
     return Seen(windows=tuple(window(n, queues=(queues[n],)) for n in range(40)))
 
 
+def dying(each: int) -> Seen:
+    """Jobs of which so many die in every window, of twenty that end."""
+    queues = [QueueWindow(name="mail", ended=20, dead=n * each) for n in range(40)]
+    return Seen(windows=tuple(window(n, queues=(queues[n],)) for n in range(40)))
+
+
 def owners(count: int) -> Seen:
     rows = [
         statement(fingerprint=str(n), service=f"s{n}", writes=("orders",), duration_seconds=1.0)
@@ -180,7 +187,7 @@ PLANTED = [
     ("slow statement", Seen(windows=each(statements=(statement(buckets=buckets(0.7, 100)),)))),
     ("slowing statement", Seen(days=growing_days())),
     ("calls in a row", in_a_row()),
-    ("backlog", filling()),
+    ("backlog grows", filling()),
     ("exhausted pool", Seen(windows=station(**GOOD_POOL, waits=buckets(0.08, 100)))),
     ("write lock", Seen(windows=station(name="writer", kind="lock", hold_seconds=6.0, served=9))),
     ("many owners", owners(5)),
@@ -200,11 +207,12 @@ PLANTED = [
     ("burning objective", burnt()),
     ("hot key", hot()),
     ("deployed together", Seen(deploys=(NEEDLESS,) * 8 + (NEEDED,) * 4)),
+    ("dead letters grow", dying(2)),
 ]
 
 
-def test_there_are_twenty_four_signs_and_each_is_planted_here() -> None:
-    assert len(SIGNS) == 24
+def test_there_are_twenty_five_signs_and_each_is_planted_here() -> None:
+    assert len(SIGNS) == 25
     assert [name for name, _ in PLANTED] == list(SIGNS)
 
 
@@ -306,3 +314,98 @@ def test_an_objective_that_no_traffic_keeps_is_told_as_such() -> None:
     (one,) = found
     assert (one.subject, one.severity) == ("GET /", "severe")
     assert one.text == "99 % of `GET /` within 1 ms is not kept at any traffic"
+
+
+def wandering(seed: int, load: float) -> Seen:
+    """An hour of a queue at a steady load, as chance has it: four slots, jobs of a second each."""
+    random = np.random.default_rng(seed)
+    now, ends, starts_at = 0.0, list[float](), [0.0] * 4
+    arrivals = np.cumsum(random.exponential(1 / (4 * load), int(3600 * 4 * load)))
+    spans = random.exponential(1.0, len(arrivals))
+    for came, span in zip(arrivals.tolist(), spans.tolist(), strict=True):
+        slot = starts_at.index(min(starts_at))
+        now = max(came, starts_at[slot]) + span
+        starts_at[slot] = now
+        ends.append(now)
+    left, took = np.array(ends), spans
+    windows: list[Window] = []
+    for n in range(360):
+        begins, until = n * 10.0, n * 10.0 + 10
+        came_in = int(((arrivals >= begins) & (arrivals < until)).sum())
+        gone = (left >= begins) & (left < until)
+        waits = int((arrivals < until).sum() - (left - took < until).sum())
+        queue = QueueWindow(
+            name="queue mail",
+            enqueued=came_in,
+            started=int(gone.sum()),
+            ended=int(gone.sum()),
+            depth=max(waits, 0),
+            servers=4,
+            service_seconds=float(took[gone].sum()),
+        )
+        windows.append(window(n, queues=(queue,)))
+    return Seen(windows=tuple(windows))
+
+
+@pytest.mark.parametrize("load", [0.3, 0.7, 0.85])
+def test_a_queue_that_keeps_up_is_no_sign_whatever_chance_does(load: float) -> None:
+    for seed in range(8):
+        assert SIGNS["backlog grows"](wandering(seed, load)) == []
+
+
+@pytest.mark.parametrize("load", [1.1, 1.5])
+def test_a_queue_that_does_not_keep_up_is_always_a_sign(load: float) -> None:
+    for seed in range(4):
+        found = SIGNS["backlog grows"](wandering(seed, load))
+        assert isinstance(found, list)
+        (one,) = found
+        assert one.severity == "severe"
+        assert one.share_ratio == pytest.approx(1 - 1 / load, abs=0.08)
+
+
+def test_a_backlog_that_nobody_works_off_never_drains() -> None:
+    queue = QueueWindow(name="queue mail", depth=30, oldest_seconds=600, servers=0)
+    found = SIGNS["backlog grows"](Seen(windows=each(queues=(queue,))))
+    assert isinstance(found, list)
+    assert found[0].text == (
+        "`queue mail` gets 0.00 a second and nothing of it ends; the 30 that wait are done never"
+    )
+
+
+def test_a_backlog_of_an_outage_that_drains_is_told_with_its_time() -> None:
+    queue = QueueWindow(
+        name="queue mail", enqueued=10, ended=20, depth=900, servers=2, service_seconds=10.0
+    )
+    found = SIGNS["backlog grows"](Seen(windows=each(queues=(queue,))))
+    assert isinstance(found, list)
+    assert found[0].severity == "warn"
+    assert found[0].numbers["drain_seconds"] == pytest.approx(900 / (4 - 1))
+
+
+def test_few_dead_letters_are_no_sign_and_neither_are_old_ones() -> None:
+    few = [QueueWindow(name="mail", ended=200, dead=5 + (n > 20) * 4) for n in range(40)]
+    seen = Seen(windows=tuple(window(n, queues=(few[n],)) for n in range(40)))
+    assert SIGNS["dead letters grow"](seen) == []
+
+
+def test_dead_letters_that_were_discarded_have_come_all_the_same() -> None:
+    counts = [0, 10, 0, 10, 0, 10]
+    rows = [QueueWindow(name="mail", ended=20, dead=count) for count in counts]
+    seen = Seen(windows=tuple(window(n, queues=(row,)) for n, row in enumerate(rows)))
+    found = SIGNS["dead letters grow"](seen)
+    assert isinstance(found, list)
+    assert found[0].numbers["died"] == 30
+
+
+@pytest.mark.parametrize("name", ["waiting", "background work"])
+def test_that_jobs_wait_for_their_own_slots_is_no_sign(name: str) -> None:
+    seen = jobs_beside()
+    queue = StationWindow(
+        name="queue mail: slots",
+        kind="queue",
+        served=90,
+        wait_seconds=1000.0,
+        by_operation={"Mail.send": 90},
+    )
+    only = tuple(replace(one, stations=(queue,)) for one in seen.windows)
+    assert SIGNS[name](replace(seen, windows=only)) == []

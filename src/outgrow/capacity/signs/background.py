@@ -25,7 +25,8 @@ def look(seen: Seen) -> list[Finding] | Missing:
     busiest = sorted(seen.windows, key=calls_of)[-max(1, len(seen.windows) // 4) :]
     slow = [_mean_seconds(seen, number) for number in range(len(seen.windows))]
     found: list[Finding] = []
-    for name in sorted({one.name for window in busiest for one in window.stations}):
+    shared = (one for window in busiest for one in window.stations if one.kind != "queue")
+    for name in sorted({one.name for one in shared}):
         mine = [_uses(seen, number, name, jobs) for number in range(len(seen.windows))]
         rows = [one for window in busiest for one in window.stations if one.name == name]
         uses = sum(sum(one.by_operation.values()) for one in rows)

@@ -12,6 +12,7 @@ from outgrow.capacity.signs import (
     calls_in_a_row,
     chatty_link,
     contended_gil,
+    dead_letters,
     deployed_together,
     exhausted_pool,
     full_station,
@@ -38,9 +39,10 @@ _MODULES = (
     *(exhausted_pool, write_lock, many_owners, chatty_link, tight_coupling, long_chain),
     *(rising_cost, retries, background, growing_payload, burning_objective, hot_key),
     deployed_together,
+    dead_letters,
 )
 SIGNS: dict[str, Look] = {module.NAME: module.look for module in _MODULES}
-"""Each sign by its name, W1 to W24."""
+"""Each sign by its name, W1 to W25."""
 SIGN_NAMES = frozenset(SIGNS)
 
 

@@ -22,6 +22,8 @@ def look(seen: Seen) -> list[Finding] | Missing:
     )
     found: list[Finding] = []
     for name, one in stations_of(seen.windows).items():
+        if one.kind == "queue":
+            continue  # no call waits for a job
         share = one.wait_seconds / spent if spent else 0.0
         severity = severity_of(share, WARN, SEVERE)
         if severity:

@@ -384,6 +384,23 @@ export interface Queue {
   oldest_at_ms: number | null;
 }
 
+export interface QueueLine {
+  name: string;
+  slots: number;
+  busy_percent: (number | null)[];
+  wait_p95_ms: (number | null)[];
+  waiting: (number | null)[];
+  dead: (number | null)[];
+}
+
+export interface QueueSeries {
+  step_seconds: number;
+  times_ms: number[];
+  queues: QueueLine[];
+  queues_count: number;
+  marks: Mark[];
+}
+
 export interface Queues {
   state: "open" | "away" | "none";
   may_change: boolean;

@@ -1,12 +1,13 @@
 // Durable work: queues, subscriptions, jobs by state, and what used up its attempts.
 import { useAsked } from "../api";
-import { ago, count, moment, NONE, seconds } from "../format";
+import { ago, clock, count, moment, ms, NONE, percent, seconds } from "../format";
+import { Chart } from "../parts/chart";
 import { Ask, Asking, type Change, useCourse } from "../parts/change";
 import { Empty, Panel, Problem, Shown, signed, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { quote } from "../parts/twin";
 import { ask, place, to } from "../place";
-import type { DeadLetters, Job, Jobs, Problem as Away, Queue, Queues, Subscription } from "../shapes";
+import type { DeadLetters, Job, Jobs, Problem as Away, Queue, QueueLine, Queues, QueueSeries, Subscription } from "../shapes";
 
 /** Of what is, not of a period. */
 export const ALWAYS = () => ({ from: "", to: "" });
@@ -23,6 +24,7 @@ export function JobsPage() {
         return (
           <>
             <QueuesPanel found={found} />
+            <Over />
             <Dead found={found} />
             <Subscriptions found={found} />
             <List queues={found.queues} />
@@ -93,6 +95,56 @@ function QueuesPanel(props: { found: Queues }) {
     </Panel>
   );
 }
+
+/** The last hour of the queues and subscriptions of which most waited, a line each. */
+function Over() {
+  const asked = useAsked<QueueSeries>(() => "queues/series", () => ({ from: "-1h", to: "", limit: INKS.length }));
+  return <Shown asked={asked.value}>{(found) => (found.queues.length ? <Lines series={found} /> : null)}</Shown>;
+}
+
+function Lines(props: { series: QueueSeries }) {
+  const { queues, queues_count } = props.series;
+  const first = begin(queues);
+  const times_ms = props.series.times_ms.slice(first);
+  const note = [
+    queues_count > queues.length ? `the ${queues.length} of ${queues_count} of which most waited` : "",
+    first ? `since ${clock(times_ms[0] ?? 0)}` : "the last hour",
+  ].filter(Boolean).join(", ");
+  return (
+    <div class="grid">
+      {MEASURES.map(([title, text, values, show, max = 0]) => (
+        <Panel key={title} title={title} note={`${text}; ${note}`}>
+          <Chart
+            title={`${title} by queue`}
+            times_ms={times_ms}
+            marks={props.series.marks}
+            show={show}
+            max={max}
+            lines={queues.map((queue, number) => ({ ...INKS[number % INKS.length]!, name: queue.name, values: values(queue).slice(first) }))}
+          />
+        </Panel>
+      ))}
+    </div>
+  );
+}
+
+/** The step before the first of which something is known; 0 where that is none. */
+function begin(queues: QueueLine[]): number {
+  const known = queues.flatMap((queue) => [queue.busy_percent, queue.waiting].map((values) => values.findIndex((value) => value !== null)));
+  const firsts = known.filter((first) => first >= 0);
+  return firsts.length ? Math.max(0, Math.min(...firsts) - 1) : 0;
+}
+
+/** Three colours, each as a line and dashed. */
+const INKS = ["series-1", "series-2", "series-3"].flatMap((ink) => [{ ink }, { ink, dash: [5, 3] }]);
+
+/** Title, what it is, its values, how they are shown, and how far the axis reaches at least. */
+const MEASURES: [string, string, (queue: QueueLine) => (number | null)[], (value: number | null) => string, number?][] = [
+  ["Slots taken", "of all workers", (queue) => queue.busy_percent, percent, 100],
+  ["Late", "p95: from when work was due to when it began", (queue) => queue.wait_p95_ms, ms],
+  ["Backlog", "what could start and waits", (queue) => queue.waiting, (value) => (value === null ? NONE : count(value))],
+  ["Dead", "dead letters that are there", (queue) => queue.dead, (value) => (value === null ? NONE : count(value))],
+];
 
 function Subscriptions(props: { found: Queues }) {
   const { found } = props;

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outgrow.dashboard import calls, kept, objectives, shapes, working
+from outgrow.dashboard import calls, kept, objectives, shapes, slots, working
 from outgrow.dashboard.asking import AskingError
 from outgrow.dashboard.tending import Tending
 from outgrow.placement import AUDIT
@@ -212,6 +212,10 @@ class Answers:
     def queues(self, asked: Asked) -> shapes.Queues:
         """Durable work as a whole."""
         return self._tending.queues(asked)
+
+    def queue_series(self, asked: Asked) -> shapes.QueueSeries:
+        """Queues over time."""
+        return slots.series(self._source, asked)
 
     def jobs(self, asked: Asked) -> shapes.Jobs:
         """A page of jobs."""

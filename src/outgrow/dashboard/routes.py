@@ -171,6 +171,10 @@ class Answering(Protocol):
         """Durable work as a whole."""
         ...
 
+    def queue_series(self, asked: Asked, /) -> shapes.QueueSeries:
+        """Queues over time."""
+        ...
+
     def jobs(self, asked: Asked, /) -> shapes.Jobs:
         """A page of jobs."""
         ...
@@ -391,6 +395,13 @@ def _queued(known: Answering) -> list[Route]:
             answer=shapes.Queues,
             text="Queues of jobs, subscriptions to events, and dead letters by fingerprint",
             call=known.queues,
+        ),
+        Route(
+            path="queues/series",
+            answer=shapes.QueueSeries,
+            text="Slots, waits and backlogs of queues and subscriptions over time",
+            call=known.queue_series,
+            parameters=(*PERIOD, _STEP, limit(6)),
         ),
         Route(
             path="queues",

@@ -23,19 +23,23 @@ POINTS_MAX = 10_000
 _log = logging.getLogger(__name__)
 
 
-class Points(Protocol):
+class Keeps(Protocol):
     """Where points are kept: the archive."""
 
     def keep(self, *, points: Sequence[MetricPoint]) -> None:
         """Keep these."""
         ...
 
+
+class Kept(Protocol):
+    """Whence points are had: the archive."""
+
     def metric(self, name: str, from_ns: int, to_ns: int, limit: int, /) -> Sequence[MetricPoint]:
         """The newest points of a metric, oldest first."""
         ...
 
 
-def backlogs_in(kept: Points, from_ns: int, to_ns: int) -> list[Backlog]:
+def backlogs_in(kept: Kept, from_ns: int, to_ns: int) -> list[Backlog]:
     """What waited in a period, oldest first; the last 10,000 answers."""
     return backlogs_of(
         point for name in BACKLOG_METRICS for point in kept.metric(name, from_ns, to_ns, POINTS_MAX)
@@ -55,7 +59,7 @@ class Sounding:
     def __init__(
         self,
         look: Callable[[int], Sequence[Backlog]],
-        kept: Points,
+        kept: Keeps,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._look = look

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from outgrow.telemetry import (
+    Backlog,
     CallSum,
     FaultSum,
     GapSum,
@@ -16,6 +17,7 @@ from outgrow.telemetry import (
     MarkSum,
     Page,
     ProcessStep,
+    StationStep,
     StationSum,
     StepSum,
     TraceSearch,
@@ -26,9 +28,10 @@ from outgrow.telemetry import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from outgrow.telemetry import LogRecord, SpanRecord, StatementTotals
+    from outgrow.telemetry import LogRecord, MetricPoint, SpanRecord, StatementTotals
 
 __all__ = [
+    "Backlog",
     "Buckets",
     "CallSum",
     "FaultSum",
@@ -38,6 +41,7 @@ __all__ = [
     "Page",
     "ProcessStep",
     "Source",
+    "StationStep",
     "StationSum",
     "StepSum",
     "TraceSearch",
@@ -69,6 +73,16 @@ class Source(Protocol):
 
     def stations(self, from_ns: int, to_ns: int, /) -> Sequence[StationSum]:
         """Stations, by worker."""
+        ...
+
+    def station_steps(
+        self, kind: str, from_ns: int, to_ns: int, step_ns: int, /
+    ) -> Sequence[StationStep]:
+        """Stations of one kind over time; a step in which one did nothing is missing."""
+        ...
+
+    def metric(self, name: str, from_ns: int, to_ns: int, limit: int, /) -> Sequence[MetricPoint]:
+        """The newest points of a metric, oldest first."""
         ...
 
     def workers(self, from_ns: int, to_ns: int, /) -> Sequence[WorkerSum]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from outgrow.dashboard import shapes
 from outgrow.dashboard.asking import Asked, AskingError
+from tests.unit.dashboard.shop_growth import swing
 
 RUNNING = "01a230f8-d43b-7be4-8936-12f99bbd2d17"
 FINGERPRINT = "9882064824db5194"
@@ -99,6 +100,32 @@ class Working:
                     text=_TEXT,
                 )
             ],
+        )
+
+    def queue_series(self, asked: Asked) -> shapes.QueueSeries:
+        step_ms = 40_000
+        times = list(range(int(asked.from_ns // 1e6), int(asked.to_ns // 1e6), step_ms))
+        by = [swing(at) for at in times]
+
+        def line(name: str, slots: int, busy: float, wait_ms: float, ready: int, dead: int) -> Any:
+            return shapes.QueueLine(
+                name=name,
+                slots=slots,
+                busy_percent=[min(100.0, busy * each) for each in by],
+                wait_p95_ms=[wait_ms * each for each in by],
+                waiting=[int(ready * each) for each in by],
+                dead=[int(dead * number / len(by)) for number in range(len(by))],
+            )
+
+        return shapes.QueueSeries(
+            step_seconds=step_ms / 1e3,
+            times_ms=[float(at) for at in times],
+            queues=[
+                line("queue mail", 10, 82.0, 39_000.0, 118, 7),
+                line("queue printing", 10, 12.0, 2_100.0, 2, 0),
+                line("subscription mail.on_order_placed", 10, 8.0, 35.0, 12, 0),
+            ],
+            queues_count=3,
         )
 
     def jobs(self, asked: Asked) -> shapes.Jobs:

@@ -9,7 +9,7 @@ from typing import Any
 from outgrow.dashboard import source
 from outgrow.telemetry import WindowSum
 from outgrow.telemetry.histogram import bucket_of
-from outgrow.telemetry.records import LogRecord, SpanRecord, StatementTotals
+from outgrow.telemetry.records import LogRecord, MetricPoint, SpanRecord, StatementTotals
 
 MS_NS = 1_000_000
 SECOND_NS = 10**9
@@ -45,6 +45,8 @@ class Stored:
     spans: list[SpanRecord] = field(default_factory=list)
     sql: list[StatementTotals] = field(default_factory=list)
     used: list[source.StationSum] = field(default_factory=list)
+    stepped: list[source.StationStep] = field(default_factory=list)
+    points: list[MetricPoint] = field(default_factory=list)
     crew: list[source.WorkerSum] = field(default_factory=list)
     told: list[source.ProcessStep] = field(default_factory=list)
     holes: list[source.GapSum] = field(default_factory=list)
@@ -68,6 +70,16 @@ class Stored:
 
     def stations(self, from_ns: int, to_ns: int) -> list[source.StationSum]:
         return self.used
+
+    def station_steps(
+        self, kind: str, from_ns: int, to_ns: int, step_ns: int
+    ) -> list[source.StationStep]:
+        found = [one for one in self.stepped if one.used.kind == kind]
+        return [one for one in found if from_ns <= one.at_ns < to_ns]
+
+    def metric(self, name: str, from_ns: int, to_ns: int, limit: int) -> list[MetricPoint]:
+        found = [one for one in self.points if one.name == name and from_ns <= one.at_ns < to_ns]
+        return found[-limit:]
 
     def windows(self, from_ns: int, to_ns: int) -> list[WindowSum]:
         return []

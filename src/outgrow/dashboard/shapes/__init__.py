@@ -73,7 +73,9 @@ from outgrow.dashboard.shapes.queued import (
     Letters,
     Pausing,
     Queue,
+    QueueLine,
     Queues,
+    QueueSeries,
     Subscription,
 )
 from outgrow.dashboard.shapes.shape import (
@@ -133,6 +135,8 @@ __all__ = [
     "PlannedGroup",
     "Problem",
     "Queue",
+    "QueueLine",
+    "QueueSeries",
     "Queues",
     "Responding",
     "ResponsePoint",

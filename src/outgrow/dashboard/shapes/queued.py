@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from outgrow.dashboard.shapes.shape import Problem
+from outgrow.dashboard.shapes.shape import Mark, Problem
 
 JobState = Literal["ready", "running", "held", "later", "done", "cancelled", "expired", "dead"]
 
@@ -83,6 +83,41 @@ class Queues(msgspec.Struct, frozen=True, kw_only=True):
     queues: list[Queue] = []
     subscriptions: list[Subscription] = []
     dead: list[DeadLetters] = []
+
+
+class QueueLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A queue or a subscription over time; None where nothing is known.
+
+    Attributes:
+        name: Such as `queue mail` or `subscription mail.on_order_placed`.
+        slots: In all workers that had some in the period.
+        busy_percent: Share of these that were taken.
+        wait_p95_ms: From when work was due to when it began, 95 of 100 at most.
+        waiting: What could start, at the step's end; counted up to 10,000.
+        dead: Dead letters at the step's end.
+    """
+
+    name: str
+    slots: int
+    busy_percent: list[float | None]
+    wait_p95_ms: list[float | None]
+    waiting: list[int | None]
+    dead: list[int | None]
+
+
+class QueueSeries(msgspec.Struct, frozen=True, kw_only=True):
+    """Queues over time; all lists are as long as `times_ms`, which are the steps' beginnings.
+
+    Attributes:
+        queues: Those first of which most waited, as many as were asked for.
+        queues_count: How many there are.
+    """
+
+    step_seconds: float
+    times_ms: list[float]
+    queues: list[QueueLine]
+    queues_count: int
+    marks: list[Mark] = []
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

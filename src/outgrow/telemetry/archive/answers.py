@@ -110,6 +110,14 @@ class StationSum(msgspec.Struct, kw_only=True):
     used: StationTotals
 
 
+class StationStep(msgspec.Struct, kw_only=True):
+    """What one station of a worker did in a step; `at_ns` is its beginning."""
+
+    worker: str
+    at_ns: int
+    used: StationTotals
+
+
 class TraceSum(msgspec.Struct, kw_only=True):
     """A kept trace as a search finds it.
 

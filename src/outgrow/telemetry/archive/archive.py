@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         MetricSum,
         Page,
         ProcessStep,
+        StationStep,
         StationSum,
         StepSum,
         TraceSearch,
@@ -253,6 +254,12 @@ class Archive:
     def stations(self, from_ns: int, to_ns: int, /) -> list[StationSum]:
         """Stations, by worker."""
         return summing.stations(self._reader, from_ns, to_ns)
+
+    def station_steps(
+        self, kind: str, from_ns: int, to_ns: int, step_ns: int, /
+    ) -> list[StationStep]:
+        """Stations of one kind over time, oldest first."""
+        return summing.station_steps(self._reader, kind, from_ns, to_ns, step_ns)
 
     def workers(self, from_ns: int, to_ns: int, /) -> list[WorkerSum]:
         """Processes."""

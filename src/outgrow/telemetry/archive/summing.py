@@ -11,6 +11,7 @@ from outgrow.telemetry.archive.answers import (
     CallSum,
     ProcessStep,
     ProcessSum,
+    StationStep,
     StationSum,
     StepSum,
     WindowSum,
@@ -118,6 +119,18 @@ def stations(reader: Reader, from_ns: int, to_ns: int) -> list[StationSum]:
             StationSum(worker=worker, seconds=min(period, seconds.get(worker, 0.0)), used=used)
         )
     return found
+
+
+def station_steps(
+    reader: Reader, kind: str, from_ns: int, to_ns: int, step_ns: int
+) -> list[StationStep]:
+    """Stations of one kind over time, oldest first; a step in which one did nothing is missing."""
+    found = reader.steps_by_key(STATIONS, from_ns, to_ns, step_ns, {"kind": [kind]})
+    steps = [
+        StationStep(worker=worker, at_ns=at_ns, used=_station(name, kind, count))
+        for ((worker, name, kind), at_ns), count in found.items()
+    ]
+    return sorted(steps, key=lambda one: (one.at_ns, one.worker, one.used.name))
 
 
 def _station(name: str, kind: str, count: Count) -> StationTotals:

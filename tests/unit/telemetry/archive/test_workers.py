@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from outgrow.telemetry import GapSum, ProcessTotals
+from outgrow.telemetry import GapSum, ProcessTotals, StationTotals
 from tests.unit.telemetry.archive.telling import (
     EVER,
     MORNING_NS,
@@ -206,3 +206,20 @@ def test_processes_over_time_add_up_to_what_they_used(
         assert mine[-1].used.memory_bytes == teller.calls
         assert sum(one.loop_busy_ns for one in mine) == pytest.approx(7 * teller.calls, abs=20)
     assert archive.processes([], *EVER, step * SECOND_NS) == []
+
+
+def test_stations_of_a_kind_are_told_over_time(archive: Archive, clock: Clock) -> None:
+    teller = Teller(clock, worker="work/1")
+    for served in (5, 5, 12):
+        slots = StationTotals("queue mail: slots", "queue", 4, served=served, waits={9: served})
+        other = StationTotals("pool mail", "pool", 3, served=served)
+        archive.take(teller.origin, teller.report(stations=[slots, other]))
+        clock.pass_seconds(10)
+    archive.write(is_all=True)
+    steps = archive.station_steps("queue", *EVER, 10 * SECOND_NS)
+    assert [(one.worker, one.used.name, one.used.served) for one in steps] == [
+        ("work/1", "queue mail: slots", 5),
+        ("work/1", "queue mail: slots", 7),
+    ]
+    assert [one.used.capacity for one in steps] == [4, 4]
+    assert steps[1].at_ns - steps[0].at_ns == 20 * SECOND_NS

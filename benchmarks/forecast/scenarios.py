@@ -19,6 +19,7 @@ from outgrow.capacity.simulate import (
     Compute,
     Computer,
     Hold,
+    Later,
     Perhaps,
     Place,
     Process,
@@ -28,6 +29,7 @@ from outgrow.capacity.simulate import (
     Span,
     System,
     Task,
+    Tick,
     Traffic,
 )
 from outgrow.capacity.simulate.system import Step
@@ -95,6 +97,8 @@ class Kit:
         db_slowdown: tuple[float, ...] = (),
         shares_host: bool = False,
         burst: tuple[float, float] = (0.0, 1.0),
+        job_workers: int = 0,
+        schedule: tuple[Tick, ...] = (),
     ) -> None:
         random = np.random.default_rng(zlib.crc32(name.encode()))
         strain = random.normal(0.0, STRAIN_DEVIATION, 3 + len(places)).tolist()
@@ -110,18 +114,20 @@ class Kit:
         web = Process(name="web", workers=workers, idle_ratio=0.01)
         machine = "host" if shares_host else "rack"
         db = Process(name="db", machine=machine, is_python=False, idle_ratio=0.02)
+        work = Process(name="work", workers=job_workers, idle_ratio=0.01)
         system = System(
             tasks=tasks,
             traffic=Traffic(
                 mix=mix or {tasks[0].name: 1.0}, burst_ratio=burst[0], burst_seconds=burst[1]
             ),
-            processes=(web, db),
+            processes=(web, db, work) if job_workers else (web, db),
             places=tuple(
                 replace(one, strain_ratio=extra)
                 for one, extra in zip(places, strain[3:], strict=True)
             ),
             computers=(host,) if shares_host else (host, rack),
             loop_strain_ratio=strain[2],
+            schedule=schedule,
         )
         # Every third was kept apart at first, so that each family had some of either sort.
         part: Part = "apart" if self.is_fresh else "seen" if len(self.made) % 3 == 2 else "tuned"
@@ -144,6 +150,7 @@ def scenarios() -> list[Scenario]:
     _far(kit)
     _nested(kit)
     _close(kit)
+    _queues(kit)
     kit.is_fresh = True
     add_fresh(kit)
     return kit.made
@@ -316,4 +323,41 @@ def _close(kit: Kit) -> None:
         places=(POOL,),
         cores=2,
         shares_host=True,
+    )
+
+
+def _queues(kit: Kit) -> None:
+    slots = place("queue mail: slots", "queue", 4, "work")
+    send = Later("Mail.send", slots.name)
+    order = task("POST /orders", run(1), Hold("pool", (query(2), run(0.2))), send, run(0.3))
+    mail = task("Mail.send", run(0.6), Rest(ms(25, 0.4)), run(0.2), process="work")
+    jobs = {"places": (POOL, slots), "job_workers": 1}
+    kit.add("queue, a mail for each order", (slots.name,), (order, mail), **jobs)
+    look = task("GET /", run(0.8), Hold("pool", (query(1), run(0.1))))
+    weights = {"GET /": 0.8, "POST /orders": 0.2}
+    kit.add("queue, one class in five", (slots.name,), (look, order, mail), mix=weights, **jobs)
+    kit.add(
+        *("queue, two workers in bursts", (slots.name,), (order, mail)),
+        **{**jobs, "job_workers": 2, "burst": (0.5, 1.0)},
+    )
+    small, eight = place("pool work", "pool", 2, "work"), place(slots.name, "queue", 8, "work")
+    held = task(
+        "Mail.send", run(0.4), Hold("pool work", (Rest(ms(9)),)), Rest(ms(4)), process="work"
+    )
+    kit.add(
+        *("queue, jobs that hold a pool", ("pool work",), (order, held)),
+        **{**jobs, "places": (POOL, eight, small)},
+    )
+    nightly = task("Mail.digest", run(2), Rest(ms(700, 0.5)), process="work")
+    ticks = (Tick(job=Later("Mail.digest", slots.name), every_seconds=0.5),)
+    kit.add(
+        *("queue, beside a schedule", (slots.name,), (order, mail, nightly)),
+        schedule=ticks,
+        **jobs,
+    )
+    many = place("queue mail: slots", "queue", 10, "work")
+    heavy = task("Mail.send", run(7, 0.6), Rest(ms(3)), process="work")
+    kit.add(
+        *("queue, jobs that compute", ("loop work",), (order, heavy)),
+        **{**jobs, "places": (POOL, many)},
     )

@@ -81,7 +81,7 @@ def with_porter(folder: Path, ask: Callable[[Host], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_a_job_takes_a_slot_of_its_queue_from_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_a_job_takes_a_slot_of_its_queue_while_it_runs(tmp_path: Path) -> None:
     before = told("queue loads: slots")
 
     async def ask(host: Host) -> None:

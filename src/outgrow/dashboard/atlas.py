@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 NODES_MAX = 200
 LINKS_MAX = 600
 EDGE = "edge"
+# Who enqueues what is due by the clock.
+CLOCK = "schedule"
 _EDGES = {"", "edge", "web"}
 _ROUTE = re.compile(r"[A-Z*]+ [/(*]")
 # A job that was enqueued: part of its queue, from where it goes on.
@@ -53,7 +55,7 @@ def kind_of(node: str) -> NodeKind:
         return "edge"
     if node.startswith("sql "):
         return "database"
-    return "outside" if is_outside(node) else "service"
+    return "outside" if node == CLOCK or is_outside(node) else "service"
 
 
 @dataclass

@@ -106,6 +106,35 @@ def test_the_map_joins_routes_to_one_edge_and_operations_to_their_services() -> 
     assert now["sentence"] is None
 
 
+def test_the_map_goes_through_queues_and_topics() -> None:
+    stored = Stored(
+        sums=[
+            called("", "POST /orders", 30),
+            called("POST /orders", "queue mail Mail.send_receipt", 0),
+            called("schedule", "queue mail Mail.digest", 0),
+            called("POST /orders", "topic shop.OrderPlaced", 0),
+            called("queue mail", "Mail.send_receipt", 20),
+            called("topic shop.OrderPlaced", "Stock.on_order_placed", 3),
+        ]
+    )
+    now = answer("now", stored)
+    assert {(each["caller"], each["callee"]) for each in now["links"]} == {
+        ("edge", "queue mail"),
+        ("schedule", "queue mail"),
+        ("edge", "topic shop.OrderPlaced"),
+        ("queue mail", "Mail"),
+        ("topic shop.OrderPlaced", "Stock"),
+    }
+    kinds = {each["name"]: each["kind"] for each in now["nodes"]}
+    assert (kinds["schedule"], kinds["queue mail"], kinds["Mail"]) == (
+        *("outside", "outside", "service"),
+    )
+    shown = answer("operations", stored)["operations"]
+    assert {each["name"] for each in shown} == {
+        *("POST /orders", "Mail.send_receipt", "Stock.on_order_placed"),
+    }
+
+
 def test_before_the_first_call_nothing_is_known_rather_than_zero() -> None:
     now = answer("now", Stored())
     assert now["error_percent"] is now["p95_ms"] is now["busy_percent"] is None

@@ -9,8 +9,9 @@ from time import monotonic
 
 import pytest
 
-from outgrow import Event, enqueue, job, publish, service, subscribe
+from outgrow import Event, enqueue, enqueue_many, job, publish, service, subscribe
 from outgrow.host import Durable, DurableSource, Host, app_of
+from outgrow.host.durable.forms import publication_of
 from outgrow.store import durable_at, wall_clock
 from outgrow.telemetry import StationTotals, outside_links, station_book
 from outgrow.wire import NEVER_NS, Frame, current
@@ -132,8 +133,11 @@ def test_who_enqueues_and_publishes_is_counted(tmp_path: Path) -> None:
 
     async def ask(host: Host) -> None:
         current.set(Frame("POST /loads", NEVER_NS))
-        await enqueue(host.client(Porter).carry)
+        porter = host.client(Porter)
+        await enqueue(porter.carry)
+        await enqueue_many(porter.carry.given() for _ in range(4))
         await publish(Rung(), Rung())
+        publication_of(Rung())  # as a session does in a transaction
 
     with_porter(tmp_path, ask)
-    assert [handed(*each) for each in names] == [before[0] + 1, before[1] + 2]
+    assert [handed(*each) for each in names] == [before[0] + 5, before[1] + 3]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from outgrow.host import house
+from outgrow.host.durable.carriers import carriers
 from outgrow.model import declare
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ settings.load_profile("outgrow")
 @pytest.fixture(autouse=True)
 def no_services_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """What other tests declared or asked for is not there."""
+    carriers.clear()
     monkeypatch.setattr(house, "_house", None)
     monkeypatch.setattr(house, "_wanted", [])
     monkeypatch.setattr(declare, "_services", [])

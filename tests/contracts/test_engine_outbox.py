@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from outgrow import Event, Outbox, job, service, subscribe
-from outgrow.host.durable import carriers
 from outgrow.store import MessageSizeError, OutboxError
 from outgrow.testing import RunningApp, running
 from tests.adopt.serving import ROOT
@@ -56,11 +55,8 @@ def plain(url: str) -> str:
 
 
 @asynccontextmanager
-async def ringing(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[tuple[RunningApp, Engine, Outbox]]:
+async def ringing(url: str) -> AsyncIterator[tuple[RunningApp, Engine, Outbox]]:
     heard.clear()
-    monkeypatch.setattr(carriers, "carriers", [])
     engine = create_engine(plain(url))
     try:
         outbox = Outbox(engine)
@@ -70,11 +66,9 @@ async def ringing(
         engine.dispose()
 
 
-def test_what_a_session_publishes_exists_if_and_only_if_it_commits(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_session_publishes_exists_if_and_only_if_it_commits(url: str) -> None:
     async def ask() -> None:
-        async with ringing(url, monkeypatch) as (app, engine, outbox):
+        async with ringing(url) as (app, engine, outbox):
             bell = app.client(Bell)
 
             def scene() -> None:
@@ -127,11 +121,9 @@ def by_session_of_a_connection(engine: Engine, write: Callable[..., None]) -> No
 @pytest.mark.parametrize(
     "way", [by_connection, by_scoped_session, by_session_of_no_engine, by_session_of_a_connection]
 )
-def test_whatever_has_the_transaction_can_publish(
-    way: Callable[..., None], url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whatever_has_the_transaction_can_publish(way: Callable[..., None], url: str) -> None:
     async def ask() -> None:
-        async with ringing(url, monkeypatch) as (app, engine, outbox):
+        async with ringing(url) as (app, engine, outbox):
             bell = app.client(Bell)
             await asyncio.to_thread(way, engine, lambda one: outbox.enqueue(one, bell.ring, "a"))
             async with asyncio.timeout(20):
@@ -141,10 +133,7 @@ def test_whatever_has_the_transaction_can_publish(
     asyncio.run(ask())
 
 
-def test_what_cannot_carry_says_so(
-    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(carriers, "carriers", [])
+def test_what_cannot_carry_says_so(url: str, tmp_path: Path) -> None:
     engine, other = create_engine(plain(url)), create_engine(f"sqlite:///{tmp_path}/other.db")
     outbox = Outbox(engine, makes_table=False)
     with Session(other) as session, pytest.raises(OutboxError, match="another engine"):

@@ -114,23 +114,25 @@ def committed(rows: ThreadRows) -> None:
             Errand(loop, source.relays.move(rows)).wait()
         else:
             loop.call_soon_threadsafe(source.relays.wake, rows)
-        loop.call_soon_threadsafe(_begin_starting, loop)
+        loop.call_soon_threadsafe(_begin_starting, source, loop)
 
 
-def _begin_starting(loop: asyncio.AbstractEventLoop) -> None:
-    task = loop.create_task(_start_all(), context=Context())
+def _begin_starting(source: DurableSource, loop: asyncio.AbstractEventLoop) -> None:
+    task = loop.create_task(_start_all(source), context=Context())
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
 
 
-async def _start_all() -> None:
+async def _start_all(source: DurableSource) -> None:
     try:
-        await _have_started(None)
+        for start in _starting:
+            # By now it may be closed; then nothing starts in its place.
+            await start(None, source)
     except OutgrowError as problem:
         _logger.warning("a service whose job waits does not start: %s", problem)
 
 
-async def _have_started(owner: type | None) -> None:
+async def _have_started(owner: type) -> None:
     source = active_sources[-1][0] if active_sources else None
     for start in _starting:
         await start(owner, source)

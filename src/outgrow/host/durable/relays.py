@@ -85,7 +85,9 @@ class Relay:
 
     async def _wait(self) -> None:
         try:
-            await asyncio.wait_for(self._written.wait(), MOVE_SECONDS)
+            # `wait_for` of Python 3.11 overlooks a cancel that comes with what it waits for.
+            async with asyncio.timeout(MOVE_SECONDS):
+                await self._written.wait()
         except TimeoutError:
             return
         self._written.clear()

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from outgrow.store.durable.outbox import Row, Taking
 
 
+END_SECONDS_MAX = 2.0
+
+
 class ThreadRows(Protocol):
     """The rows of one outbox, for one thread."""
 
@@ -64,9 +67,10 @@ class ThreadMover:
         """There is no inbox beside it."""
 
     async def stop(self) -> None:
-        """Close what it has open, unless it hangs there."""
-        self._thread.submit(self._rows.let_go)
+        """Let end what the thread does, and close what it has open; not for ever, if it hangs."""
+        work = self._thread.submit(self._let_go)
         self._thread.shutdown(wait=False)
+        await asyncio.wait([asyncio.wrap_future(work)], timeout=END_SECONDS_MAX)
 
     async def _asked(self, ask: Callable[..., Any], *args: Any) -> Any:
         work = self._thread.submit(self._tried, ask, *args)
@@ -76,6 +80,9 @@ class ThreadMover:
         try:
             return ask(*args)
         except Exception:
-            with suppress(Exception):
-                self._rows.let_go()  # the next try begins with a connection that works
+            self._let_go()  # the next try begins with a connection that works
             raise
+
+    def _let_go(self) -> None:
+        with suppress(Exception):
+            self._rows.let_go()

@@ -328,8 +328,10 @@ def test_a_kill_between_two_steps_of_the_move_repeats_nothing(shop: Shop) -> Non
     shop.play(COMMIT_AND_DIE, code=-signal.SIGKILL)
     shop.play(
         """
+from outgrow.host import house
 from outgrow.integrations.django.outbox import DjangoRows
 
+house._wanted.clear()  # it only moves: a job that is killed as well may run twice
 DjangoRows.remove = lambda rows, numbers: os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(until_billed(100))
 """,

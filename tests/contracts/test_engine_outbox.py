@@ -223,7 +223,10 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert ledger.read_text() == ""
     play(
         """
+from outgrow.host import house
 from outgrow.store import EngineRows
+
+house._wanted.clear()  # it only moves: a job that is killed as well may run twice
 EngineRows.remove = lambda rows, numbers: os.kill(os.getpid(), signal.SIGKILL)
 asyncio.run(until_rung(100))
 """,

@@ -179,6 +179,33 @@ def test_what_waits_for_a_slot_can_be_cancelled_and_taken_away(
     asyncio.run(ask())
 
 
+def test_a_job_that_is_cancelled_in_the_moment_of_its_begin_frees_its_slot(
+    tmp_path: Path,
+) -> None:
+    async def ask() -> None:
+        async with placed(tmp_path, QueueBounds(slots=1)) as place:
+            (runner,) = place.durable._runners
+            assert isinstance(runner, jobs.JobRunner)
+            begin = runner._begin
+
+            def begun() -> None:
+                begin()
+                for task in runner._running.values():
+                    task.cancel()
+
+            runner._begin = begun  # type: ignore[method-assign]
+            (handle,) = await place.given(shorts=1)
+            await until(lambda: bool(place.claimed) and max(place.claimed) == 1)
+            runner._begin = begin  # type: ignore[method-assign]
+
+            async def is_done() -> bool:
+                return await handle.state() == "done"
+
+            await until(is_done)
+
+    asyncio.run(ask())
+
+
 def test_a_suspect_takes_nobody_along_that_was_claimed_with_it(tmp_path: Path) -> None:
     async def ask() -> None:
         async with placed(tmp_path, QueueBounds(slots=10)) as place:

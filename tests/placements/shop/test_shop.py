@@ -132,7 +132,8 @@ def test_an_order_that_fails_half_way_is_undone(visit: Visit) -> None:
 
 def test_an_order_that_runs_out_of_time_is_undone(visit: Visit) -> None:
     async def piece(app: RunningApp) -> None:
-        await _order_fails_and_is_announced(app, DeadlineExceededError, seconds=0.5)
+        await app.client(Orders).history("me")  # nothing has to be opened any more
+        await _order_fails_and_is_announced(app, DeadlineExceededError, seconds=2)
 
     visit(piece, fakes=[fake(Stock, reserve=_never_reserve)])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -33,6 +33,7 @@ from outgrow.host.durable import tenure
 from outgrow.host.durable.errors import AttemptOverError, JobEndedError
 from outgrow.host.threads import ThreadAttempt, attempt_here
 from outgrow.store import durable_at, wall_clock
+from tests.unit.host.test_durable_runners import until
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -164,15 +165,6 @@ async def started(folder: Path) -> AsyncGenerator[tuple[Any, Durable]]:
         hosts.pop()
         await host.stop()
         await source.close()
-
-
-async def until(is_so: Callable[[], Awaitable[bool] | bool]) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            found = is_so()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0)
 
 
 async def has_ended(handle: EnqueuedJob[Any]) -> bool:

@@ -195,7 +195,7 @@ class JobRunner:
                 self._cancelled.discard(job.id)
             self._due_ns.pop(job.id, None)
             self._freed.set()
-            self._telling.tell(lease, _returned(job))
+            self._telling.tell(lease, job.returned())
 
     def _look_later(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -217,7 +217,7 @@ class JobRunner:
 
     def _return(self, job: ClaimedJob) -> None:
         self._due_ns.pop(job.id, None)
-        self._telling.tell(self._tenure.lease, _returned(job))
+        self._telling.tell(self._tenure.lease, job.returned())
 
     @property
     def hint(self) -> str:
@@ -232,7 +232,7 @@ class JobRunner:
             outcome = await self._outcome(job, lease)
         except asyncio.CancelledError:
             # By the shutdown or a lost lease; a job that somebody cancelled ends by being settled.
-            outcome = _returned(job)
+            outcome = job.returned()
         finally:
             if self._running.get(job.id) is asyncio.current_task():
                 del self._running[job.id]
@@ -247,7 +247,7 @@ class JobRunner:
         known = self._kinds.get(job.kind)
         if known is None:
             await asyncio.sleep(STRANGER_SECONDS)
-            return _returned(job)
+            return job.returned()
         handler, form = known
         is_threaded = form.model.kind == "thread"
         job_here.set(JobRun(self._store, lease, job.id, job.attempt, is_threaded))
@@ -272,10 +272,6 @@ class JobRunner:
         await self._store.queue.settle(lease, outcomes)
         # What waited for a slot of the queue or of a key may start now.
         self._hints.tell(self.hint)
-
-
-def _returned(job: ClaimedJob) -> JobOutcome:
-    return JobOutcome(id=job.id, attempt=job.attempt, how="returned")
 
 
 class _Ahead:

@@ -90,6 +90,10 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     event: Publication
     waited_ms: int = 0
 
+    def returned(self) -> EventOutcome:
+        """What gives it back without spending the attempt."""
+        return EventOutcome(position=self.position, attempt=self.attempt, how="returned")
+
 
 class EventOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """How the handling of a delivery ended.
@@ -194,6 +198,10 @@ class ClaimedJob(msgspec.Struct, frozen=True, kw_only=True):
     enqueued_ms: int
     is_suspect: bool = False
     waited_ms: int = 0
+
+    def returned(self) -> JobOutcome:
+        """What gives it back without spending the attempt."""
+        return JobOutcome(id=self.id, attempt=self.attempt, how="returned")
 
 
 class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -154,7 +154,7 @@ class PostgresLog:
         at_most = max(1, min(limit, TAKE_MAX))
         return await handed_over(
             self._pool.run(lambda db: self._take(db, lease, subscription, at_most)),
-            lambda taken: self.settle(lease, subscription, [_returned(one) for one in taken]),
+            lambda taken: self.settle(lease, subscription, [one.returned() for one in taken]),
         )
 
     async def settle(
@@ -401,10 +401,6 @@ def _delivery(row: Row, attempt: int, now_ms: int) -> Delivery:
         event=event,
         waited_ms=max(0, now_ms - row["appended_ms"]) if attempt == 1 else 0,
     )
-
-
-def _returned(one: Delivery) -> EventOutcome:
-    return EventOutcome(position=one.position, attempt=one.attempt, how="returned")
 
 
 def _no_subscription(name: str) -> SubscriptionMissingError:

@@ -95,7 +95,7 @@ class PostgresQueue:
         ranks, places = await self._marks.of(queue)
         return await handed_over(
             self._pool.run(lambda db: self._claim(db, lease, queue, at_most, (ranks, places))),
-            lambda jobs: self.settle(lease, [_returned(one) for one in jobs]),
+            lambda jobs: self.settle(lease, [one.returned() for one in jobs]),
         )
 
     async def settle(self, lease: Lease, outcomes: Sequence[JobOutcome]) -> list[bool]:
@@ -360,7 +360,3 @@ def _in_order(rows: Sequence[Row]) -> list[ClaimedJob]:
         )
         for row in sorted(rows, key=lambda row: (row["rank"], row["place"]))
     ]
-
-
-def _returned(one: ClaimedJob) -> JobOutcome:
-    return JobOutcome(id=one.id, attempt=one.attempt, how="returned")

@@ -75,7 +75,7 @@ class SqliteLog:
         at_most = max(1, min(limit, TAKE_MAX))
         return await handed_over(
             self._writer.run(lambda db: _take(db, lease, subscription, at_most, self._clock())),
-            lambda taken: self.settle(lease, subscription, [_returned(one) for one in taken]),
+            lambda taken: self.settle(lease, subscription, [one.returned() for one in taken]),
         )
 
     async def settle(
@@ -374,7 +374,3 @@ def _delivery(row: Row, attempt: int, now_ms: int) -> Delivery:
         event=event,
         waited_ms=max(0, now_ms - appended_ms) if attempt == 1 else 0,
     )
-
-
-def _returned(one: Delivery) -> EventOutcome:
-    return EventOutcome(position=one.position, attempt=one.attempt, how="returned")

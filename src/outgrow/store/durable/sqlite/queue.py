@@ -68,7 +68,7 @@ class SqliteQueue:
         at_most = max(1, min(limit, TAKE_MAX))
         return await handed_over(
             self._writer.run(lambda db: _claim(db, lease, queue, at_most, self._clock())),
-            lambda jobs: self.settle(lease, [_returned(one) for one in jobs]),
+            lambda jobs: self.settle(lease, [one.returned() for one in jobs]),
         )
 
     async def settle(self, lease: Lease, outcomes: Sequence[JobOutcome]) -> list[bool]:
@@ -291,7 +291,3 @@ def _claimed(row: Row, now_ms: int) -> ClaimedJob:
         is_suspect=is_death(failure_in(row[11])),
         waited_ms=max(0, now_ms - max(at_ms, row[12])),
     )
-
-
-def _returned(one: ClaimedJob) -> JobOutcome:
-    return JobOutcome(id=one.id, attempt=one.attempt, how="returned")

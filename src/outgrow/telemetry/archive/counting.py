@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from outgrow.telemetry.archive.days import DAY_NS
 from outgrow.telemetry.archive.kinds import KINDS, Count, Key, Kind
 from outgrow.telemetry.archive.slots import add_to
 from outgrow.telemetry.archive.tables import HISTOGRAM_BITS, LEVELS_SECONDS
@@ -26,6 +27,7 @@ _FINE = 500
 _FEW = 400
 _FEW_STEPS = 1500
 _BIGINT_MAX = (1 << 63) - 1
+_BUCKET = (1 << HISTOGRAM_BITS) - 1
 
 _Place = TypeVar("_Place")
 # Until when each length of windows, in seconds, is summed up in a file.
@@ -158,18 +160,35 @@ def _sum_up_part(
 
 
 def _key_and_count(kind: Kind, row: Sequence[Any]) -> tuple[Key, Count]:
-    keys = len(kind.keys)
-    end = keys + len(kind.numbers)
-    histograms: list[dict[int, int]] = [{} for _ in kind.histograms]
-    if histograms:
-        for bucket, n in zip(row[end], row[end + 1], strict=True):
-            _put(histograms, bucket, n)
-    latest = row[end + 2 if histograms else end :]
-    return tuple(row[:keys]), Count(list(row[keys:end]), histograms, list(latest))
+    return tuple(row[: len(kind.keys)]), _count_of(kind, [row])
 
 
-def _put(histograms: list[dict[int, int]], bucket: int, n: int) -> None:
-    histograms[bucket >> HISTOGRAM_BITS][bucket & (1 << HISTOGRAM_BITS) - 1] = n
+def _count_of(kind: Kind, rows: Sequence[Sequence[Any]]) -> Count:
+    """The sum of some rows, the latest of which comes last; they begin with the key."""
+    keys_end = len(kind.keys)
+    end = keys_end + len(kind.numbers)
+    if not kind.histograms:
+        return Count(_summed(rows, keys_end, end), [], list(rows[-1][end:]))
+    if len(rows) == 1:
+        buckets = dict(zip(rows[0][end], rows[0][end + 1], strict=True))
+    else:
+        buckets: dict[int, int] = {}
+        for row in rows:
+            for bucket, n in zip(row[end], row[end + 1], strict=True):
+                buckets[bucket] = buckets.get(bucket, 0) + n
+    histograms = [buckets]
+    if len(kind.histograms) > 1:
+        histograms = [
+            {one & _BUCKET: n for one, n in buckets.items() if one >> HISTOGRAM_BITS == place}
+            for place in range(len(kind.histograms))
+        ]
+    return Count(_summed(rows, keys_end, end), histograms, list(rows[-1][end + 2 :]))
+
+
+def _summed(rows: Sequence[Sequence[Any]], begin: int, end: int) -> list[int | float]:
+    if len(rows) == 1:
+        return list(rows[0][begin:end])
+    return [sum(column) for column in zip(*(row[begin:end] for row in rows), strict=True)]
 
 
 def read_windows(
@@ -211,6 +230,8 @@ def parts_of(
     end_ns = max(wide, default=LEVELS_SECONDS[0]) * _SECOND_NS
     from_ns = from_ns // end_ns * end_ns
     to_ns = -(-to_ns // end_ns) * end_ns
+    day_ns = int(database[1:]) * DAY_NS
+    from_ns, to_ns = max(from_ns, day_ns), min(to_ns, day_ns + DAY_NS)
     return [
         (f"{database}.{kind.name}_{seconds}", begin_ns, end_ns)
         for seconds, begin_ns, end_ns in _tiles(from_ns, to_ns, levels, summed)
@@ -277,9 +298,8 @@ def read_sums(
     if not parts:
         return {}
     if is_little:
-        sql, values = _rows("*", parts, where)
-        few = cursor.execute(f"{sql} LIMIT {_FEW + 1}", values).fetchall()
-        if len(few) <= _FEW:
+        few = _few(cursor, kind, parts, where, _FEW, is_whole=is_whole)
+        if few is not None:
             return _sums_of(kind, few, step_ns)
     if step_ns is None:
         return dict(_grouped(cursor, kind, parts, _columns(kind), where, is_whole=is_whole))
@@ -299,9 +319,8 @@ def read_steps(
     """Sums of a period by key and by step; see `read_sums`."""
     if not parts:
         return {}
-    sql, values = _rows("*", parts, where)
-    few = cursor.execute(f"{sql} LIMIT {_FEW_STEPS + 1}", values).fetchall()
-    if len(few) <= _FEW_STEPS:
+    few = _few(cursor, kind, parts, where, _FEW_STEPS, is_whole=is_whole)
+    if few is not None:
         return _added(kind, few, lambda key, at_ns: (key, at_ns // step_ns * step_ns))
     columns = [*_columns(kind), _step(step_ns)]
     found = _grouped(cursor, kind, parts, columns, where, is_whole=is_whole)
@@ -323,6 +342,24 @@ def _rows(columns: str, parts: Sequence[Part], where: Where) -> tuple[str, list[
         for table, from_ns, to_ns in parts
     )
     return sql, [each for _ in parts for each in parameters]
+
+
+def _few(
+    cursor: duckdb.DuckDBPyConnection,
+    kind: Kind,
+    parts: Sequence[Part],
+    where: Where,
+    rows_max: int,
+    *,
+    is_whole: bool,
+) -> list[Any] | None:
+    """All rows, unless there are more than so many; with empty histograms unless they are whole."""
+    columns = "*"
+    if kind.histograms and not is_whole:
+        columns = "* REPLACE ([] AS buckets, [] AS counts)"
+    sql, values = _rows(columns, parts, where)
+    rows = cursor.execute(f"{sql} LIMIT {rows_max + 1}", values).fetchall()
+    return rows if len(rows) <= rows_max else None
 
 
 def _grouped(
@@ -354,7 +391,8 @@ def _grouped(
         source, values = _rows(f"{groups}, unnest(buckets) AS b, unnest(counts) AS n", parts, where)
         sql = f"SELECT {names}, b, sum(n) FROM ({source}) GROUP BY {names}, b"
         for *place, bucket, count in cursor.execute(sql, values).fetchall():
-            _put(found[tuple(place)].histograms, bucket, count)
+            histograms = found[tuple(place)].histograms
+            histograms[bucket >> HISTOGRAM_BITS][bucket & _BUCKET] = count
     return found
 
 
@@ -368,13 +406,8 @@ def _sums_of(kind: Kind, rows: list[Any], step_ns: int | None) -> dict[Key | int
 def _added(
     kind: Kind, rows: list[Any], place_of: Callable[[Key, int], _Place]
 ) -> dict[_Place, Count]:
-    found: dict[_Place, Count] = {}
+    places: dict[_Place, list[Any]] = {}
+    keys_end = len(kind.keys) + 1
     for row in sorted(rows, key=lambda row: row[0]):
-        key, count = _key_and_count(kind, row[1:])
-        place = place_of(key, row[0])
-        mine = found.get(place)
-        if mine is None:
-            found[place] = count
-        else:
-            mine.add(count)
-    return found
+        places.setdefault(place_of(tuple(row[1:keys_end]), row[0]), []).append(row[1:])
+    return {place: _count_of(kind, of_it) for place, of_it in places.items()}

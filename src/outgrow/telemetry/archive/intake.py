@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from outgrow.telemetry.archive.days import DAY_NS
 from outgrow.telemetry.archive.kinds import LOSSES, Count, Key, Kind, named
 from outgrow.telemetry.archive.rows import TEXT_CHARACTERS_MAX, log_row, point_row, span_row
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from outgrow.telemetry.archive.waiting import Waiting
     from outgrow.telemetry.records import LogRecord, MetricPoint, Origin, Report, SpanRecord
 
-DAY_NS = 86_400 * 10**9
 SECOND_NS = 10**9
 # Workers report each second; so long without a report is a gap.
 GAP_NS = 5 * SECOND_NS

@@ -16,6 +16,7 @@ from outgrow.telemetry.archive.answers import (
     MetricSum,
     Page,
 )
+from outgrow.telemetry.archive.days import DAY_NS
 from outgrow.telemetry.archive.rows import (
     LOG_COLUMNS,
     log_of,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 RECORDS_MAX = 150_000
 LIMIT_MAX = 10_000
 _MINUTE_NS = 60 * 10**9
-_DAY_NS = 86_400 * 10**9
 
 
 def holding(text: str, *columns: str) -> tuple[str, list[str]]:
@@ -80,8 +80,8 @@ def slices(
     names = reader.databases(from_ns, to_ns)
     while names:
         name = names.pop()
-        day_ns = int(name[1:]) * _DAY_NS
-        begin_ns, end_ns = max(from_ns, day_ns), min(to_ns, day_ns + _DAY_NS)
+        day_ns = int(name[1:]) * DAY_NS
+        begin_ns, end_ns = max(from_ns, day_ns), min(to_ns, day_ns + DAY_NS)
         if is_text:
             least_ns = begin_ns
             begin_ns, seen = bounded(cursor, f"{name}.{table}", least_ns, end_ns, left)
@@ -218,7 +218,7 @@ def gaps(reader: Reader, from_ns: int, to_ns: int) -> list[GapSum]:
     def read(cursor: duckdb.DuckDBPyConnection) -> list[GapSum]:
         # It is written under the moment at which it began; one of days is seldom.
         rows = reader.each(
-            from_ns - _DAY_NS,
+            from_ns - DAY_NS,
             to_ns,
             f"SELECT * FROM {{day}}.gaps WHERE at_ns < {to_ns} AND to_ns > {from_ns}",
         )

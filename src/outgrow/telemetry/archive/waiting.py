@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from outgrow.telemetry.archive.days import DAY_NS
 from outgrow.telemetry.archive.rows import row_bytes
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ ROWS_BYTES_MAX = 96 * 1024**2
 # By day, then by table.
 Batch = dict[int, dict[str, list["Row"]]]
 
-_DAY_NS = 86_400 * 10**9
 
 
 class Waiting:
@@ -57,7 +57,7 @@ class Waiting:
         late = full = 0
         days: dict[int, list[Row] | None] = {}
         for row in rows:
-            day = row[0] // _DAY_NS
+            day = row[0] // DAY_NS
             if day not in days:
                 wanted = is_kept(day)
                 days[day] = (

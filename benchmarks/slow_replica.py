@@ -29,6 +29,7 @@ from outgrow import CallError, deadline, operation, service
 from outgrow.host import Host
 from outgrow.host.remote import remote_client
 from outgrow.model import App, describe
+from outgrow.telemetry import LinkBook
 from outgrow.wire import AnsweringConnection, CallingConnection, Meeting, Peers, listen
 
 from .harness import Measurements, publish, turned
@@ -102,7 +103,7 @@ async def _measure(
 ) -> None:
     peers = Peers(lambda changed: CallingConnection(on_change=changed), random.Random(1))
     peers.update({"shelf": [Meeting("unix", path=path) for path in replicas]})
-    shelf: Any = remote_client(describe(Shelf), peers)
+    shelf: Any = remote_client(describe(Shelf), peers, LinkBook())
     look = shelf.look if kind == PLAIN else shelf.look_soon
     victim = next(iter(replicas.values()))
     asked: list[_Asked] = []

@@ -11,6 +11,7 @@ from outgrow import deadline, operation, service
 from outgrow.host import Host
 from outgrow.host.remote import remote_client
 from outgrow.model import App, describe
+from outgrow.telemetry import LinkBook
 from outgrow.wire import AnsweringConnection, CallingConnection, Meeting, Peers, listen
 
 from . import Place, Ways
@@ -60,7 +61,7 @@ async def asking(place: Place) -> AsyncGenerator[Ways]:
         random.Random(1),
     )
     peers.update({"records": [_meeting(place)]})
-    records: Records = remote_client(describe(Records), peers)
+    records: Records = remote_client(describe(Records), peers, LinkBook())
 
     async def items() -> AsyncGenerator[object]:
         async with aclosing(records.records()) as stream:  # type: ignore[type-var]

@@ -306,6 +306,11 @@ export interface Operation {
   p99_ms: number | null;
   impact_percent: number;
   cpu_ms_per_call: number | null;
+  timeouts: number;
+  client_errors: number;
+  wait_ms: number | null;
+  received_bytes_per_call: number | null;
+  sent_bytes_per_call: number | null;
 }
 
 export interface Operations {
@@ -605,6 +610,10 @@ export interface Worker {
   gil_wait_p99_ms: number | null;
   run_queue_percent: number | null;
   gc_percent: number | null;
+  steal_percent: number | null;
+  cpu_stall_percent: number | null;
+  io_stall_percent: number | null;
+  memory_stall_percent: number | null;
   memory_bytes: number;
   threads: number;
   in_flight: number;

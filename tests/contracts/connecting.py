@@ -14,6 +14,7 @@ import uvloop
 from outgrow.host import Host
 from outgrow.host.remote import remote_client
 from outgrow.model import App, describe
+from outgrow.telemetry import LinkBook
 from outgrow.wire import (
     AnsweringConnection,
     CallingConnection,
@@ -114,6 +115,7 @@ class Stage:
 
     Attributes:
         client: What the caller holds.
+        book: What the caller counts.
         peers: How the caller reaches the replicas.
         callers: The caller's ends of all connections.
         replicas: Those that the caller knows.
@@ -132,7 +134,8 @@ class Stage:
         self.peers = Peers(
             self._calling, random.Random(1), certificates("client") if kind == "tls" else None
         )
-        self.client: Any = remote_client(describe(cls), self.peers)
+        self.book = LinkBook()
+        self.client: Any = remote_client(describe(cls), self.peers, self.book)
 
     def _calling(self, changed: Callable[[], None]) -> CallingConnection:
         limit = self._limits.get("caller_bytes_max", BODY_BYTES_MAX)

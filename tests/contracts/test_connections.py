@@ -132,6 +132,27 @@ async def places_are_free(stage: Stage) -> None:
     assert [type(each.exception()) for each in done] == [OverloadedError]
 
 
+def test_the_caller_counts_what_crosses(play: Play) -> None:
+    async def piece(stage: Stage) -> None:
+        for size_bytes in (0, 1_000, 2_000):
+            await stage.client.take(bytes(size_bytes))
+        async for _ in stage.client.flood(3):
+            pass
+        with suppress(OutOfStockError):
+            await stage.client.fail()
+        take = stage.book.meet("edge", "Stock.take")
+        flood = stage.book.meet("edge", "Stock.flood")
+        fail = stage.book.meet("edge", "Stock.fail")
+        assert (take.crossed, flood.crossed, fail.crossed) == (3, 1, 1)
+        assert 3_000 <= take.sent_bytes < 3_100
+        assert 3_000 <= take.received_bytes < 3_100
+        assert 3 * ITEM_BYTES <= flood.received_bytes < 3 * ITEM_BYTES + 100
+        assert 0 < flood.sent_bytes < 100
+        assert (fail.received_bytes, take.calls, take.retries) == (0, 0, 0)
+
+    play(piece)
+
+
 def test_results_come_back(play: Play) -> None:
     async def piece(stage: Stage) -> list[Any]:
         sizes = [0, 1, 1000, 300_000, 4_000_000]

@@ -18,6 +18,7 @@ import pytest
 from outgrow import DeadlineExceededError, UnavailableError, deadline
 from outgrow.host.remote import remote_client
 from outgrow.model import describe
+from outgrow.telemetry import LinkBook
 from outgrow.wire import CallingConnection, Meeting, Peers
 from outgrow.wire.peer import RETRIES_SAVED_MAX, RETRY_RATIO
 from tests.contracts.callee import DELAY, LEDGER, Till
@@ -83,7 +84,7 @@ def factory(request: pytest.FixtureRequest) -> Factory:
 async def with_till(piece: Callable[[Any, Peers], Awaitable[None]]) -> None:
     peers = Peers(lambda changed: CallingConnection(on_change=changed), random.Random(5))
     try:
-        await piece(remote_client(describe(Till), peers), peers)
+        await piece(remote_client(describe(Till), peers, LinkBook()), peers)
     finally:
         await peers.close()
 

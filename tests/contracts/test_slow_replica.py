@@ -16,6 +16,7 @@ import pytest
 
 from outgrow.host.remote import remote_client
 from outgrow.model import describe
+from outgrow.telemetry import LinkBook
 from outgrow.wire import Call, CallingConnection, Meeting, Peers, balancing
 from tests.contracts.callee import Till
 from tests.contracts.connecting import LOOPS, PATIENCE_SECONDS, Factory, run_in
@@ -73,7 +74,7 @@ class Crowd:
     def __init__(self, replicas: list[Callee]) -> None:
         self.peers = Peers(lambda changed: Counting(on_change=changed), random.Random(5))
         self.peers.update({"till": [each.meeting for each in replicas]})
-        self._till: Any = remote_client(describe(Till), self.peers)
+        self._till: Any = remote_client(describe(Till), self.peers, LinkBook())
         self.answered: Counter[int] = Counter()
         self.begun = Counting.begun
         self.begun.clear()

@@ -13,6 +13,7 @@ from outgrow import Clock
 from outgrow.host import Host, app_of
 from outgrow.host.remote import remote_client
 from outgrow.model import App, graph_of
+from outgrow.telemetry import LinkBook
 from outgrow.testing import RunningApp
 from outgrow.testing.watched import work_of_test
 from outgrow.wire import AnsweringConnection, CallingConnection, Meeting, Peers, listen
@@ -76,7 +77,7 @@ async def apart(
             exits.callback(server.close)
             meetings[model.name] = [meeting]
             peers.update(meetings)
-            clients[model.cls] = remote_client(model, peers)
+            clients[model.cls] = remote_client(model, peers, LinkBook())
         yield Apart(clients, work, connections)
 
 

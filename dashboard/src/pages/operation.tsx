@@ -2,7 +2,7 @@
 import { now, useAsked } from "../api";
 import { Chart } from "../parts/chart";
 import { Heat } from "../parts/heat";
-import { clock, count, ms, percent, rate } from "../format";
+import { bytes, clock, count, ms, percent, rate } from "../format";
 import { Empty, Figures, Panel, Shown, tone } from "../parts/panel";
 import { to } from "../place";
 import type { Heatmap, Operations, Series, Statements, Traces } from "../shapes";
@@ -112,6 +112,11 @@ export function OperationPage(props: { name: string }) {
             { name: "p99", value: ms(found.p99_ms) },
             { name: "Impact", value: percent(found.impact_percent) },
             { name: "CPU per call", value: ms(found.cpu_ms_per_call) },
+            { name: "Wait before", value: ms(found.wait_ms) },
+            { name: "4xx", value: count(found.client_errors) },
+            { name: "Timed out", value: count(found.timeouts) },
+            { name: "In", value: bytes(found.received_bytes_per_call) },
+            { name: "Out", value: bytes(found.sent_bytes_per_call) },
           ]}
         />
       ) : null}

@@ -120,6 +120,12 @@ const MEASURES: [string, string, (worker: WorkerLine) => (number | null)[], (val
   ["Memory", "resident", (worker) => worker.memory_bytes, bytes],
 ];
 
+/** Of what its machine lacks, the most; null where the kernel does not say. */
+function worst(row: Worker): number | null {
+  const told = [row.cpu_stall_percent, row.io_stall_percent, row.memory_stall_percent].filter((one) => one !== null);
+  return told.length ? Math.max(...told) : null;
+}
+
 const STATES = { reporting: "", gone: "idle", lost: "bad" };
 
 const WORKERS: Column<Worker>[] = [
@@ -131,6 +137,8 @@ const WORKERS: Column<Worker>[] = [
   { name: "GIL wait p99", title: "How long a thread waited for the interpreter", n: true, by: (row) => row.gil_wait_p99_ms, cell: (row) => signed(tone(row.gil_wait_p99_ms, 10, 50), ms(row.gil_wait_p99_ms)) },
   numbers("Core wait", (row) => row.run_queue_percent, percent, "Share of time in which a thread was ready and no core was free, summed over its threads: above 100 % several waited"),
   numbers("GC", (row) => row.gc_percent, percent),
+  numbers("Steal", (row) => row.steal_percent, percent, "Share of its machine's cores that others of the host took"),
+  numbers("Stalls", (row) => worst(row), percent, "Share of time in which something on its machine waited for a core, a disk or memory: the largest of the three"),
   numbers("Memory", (row) => row.memory_bytes, bytes),
   numbers("Threads", (row) => row.threads, count),
   numbers("Under way", (row) => row.in_flight, count),

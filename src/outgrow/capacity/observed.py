@@ -334,9 +334,12 @@ def _links(calls: Iterable[CallSum]) -> list[LinkWindow]:
             callee=each.callee,
             calls=each.calls,
             errors=each.errors,
-            attempts=each.calls + each.hedges,
+            attempts=each.calls + each.hedges + each.retries,
             duration_seconds=each.duration_ns / _SECOND_NS,
             buckets=each.buckets,
+            bytes=each.sent_bytes + each.received_bytes,
+            per_parent=each.per_parent,
+            is_remote=each.crossed > 0,
         )
         for each in calls
         if each.caller and not is_runner(each.caller)

@@ -65,6 +65,11 @@ class Tally:
     calls: int = 0
     errors: int = 0
     duration_ns: int = 0
+    timeouts: int = 0
+    client_errors: int = 0
+    wait_ns: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
     buckets: Buckets = field(default_factory=dict[int, int])
 
     def add(self, one: CallSum) -> None:
@@ -72,6 +77,11 @@ class Tally:
         self.calls += one.calls + one.refused
         self.errors += one.errors + one.refused
         self.duration_ns += one.duration_ns
+        self.timeouts += one.timeouts
+        self.client_errors += one.client_errors
+        self.wait_ns += one.wait_ns
+        self.received_bytes += one.received_bytes
+        self.sent_bytes += one.sent_bytes
         for bucket, count in one.buckets.items():
             self.buckets[bucket] = self.buckets.get(bucket, 0) + count
 

@@ -121,6 +121,7 @@ def _operation(
     name: str, tally: Tally, metered: tuple[int, int], seconds: float, whole_ns: int
 ) -> shapes.Operation:
     calls, loop_ns = metered
+    has_bytes = tally.calls > 0 and tally.received_bytes + tally.sent_bytes > 0
     return shapes.Operation(
         name=name,
         service=node_of(name),
@@ -134,6 +135,11 @@ def _operation(
         p99_ms=quantile_ms(tally.buckets, 0.99),
         impact_percent=100 * tally.duration_ns / whole_ns if whole_ns else 0.0,
         cpu_ms_per_call=loop_ns / calls / 1e6 if calls else None,
+        timeouts=tally.timeouts,
+        client_errors=tally.client_errors,
+        wait_ms=tally.wait_ns / tally.calls / 1e6 if tally.calls and is_route(name) else None,
+        received_bytes_per_call=tally.received_bytes / tally.calls if has_bytes else None,
+        sent_bytes_per_call=tally.sent_bytes / tally.calls if has_bytes else None,
     )
 
 

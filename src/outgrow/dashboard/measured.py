@@ -57,6 +57,20 @@ def route_families(sums: Sums, examples: Mapping[str, Mapping[int, Example]]) ->
         "Time on the event loop of requests for which it is known.",
         _ROUTE,
     )
+    timeouts = Family(
+        "outgrow_http_request_timeouts", "counter", "Requests answered with 504.", _ROUTE
+    )
+    client_errors = Family(
+        "outgrow_http_request_client_errors", "counter", "Requests answered with 4xx.", _ROUTE
+    )
+    waited = Family(
+        "outgrow_http_request_wait_seconds",
+        "counter",
+        "Time of requests before the app began with them.",
+        _ROUTE,
+    )
+    received = Family("outgrow_http_request_body_bytes", "counter", "Bodies of requests.", _ROUTE)
+    sent = Family("outgrow_http_response_body_bytes", "counter", "Bodies of responses.", _ROUTE)
     for (caller, callee), one in sums.calls.items():
         if caller:
             continue
@@ -64,12 +78,18 @@ def route_families(sums: Sums, examples: Mapping[str, Mapping[int, Example]]) ->
         requests.put(key, one.calls)
         errors.put(key, one.errors)
         cut_off.put(key, one.cut_off)
+        timeouts.put(key, one.timeouts)
+        client_errors.put(key, one.client_errors)
+        waited.put(key, one.wait_ns / 1e9)
+        received.put(key, one.received_bytes)
+        sent.put(key, one.sent_bytes)
         metered.put(key, one.metered)
         loop.put(key, one.loop_ns / 1e9)
         durations.spreads[key] = spread_of(
             one.calls, one.duration_ns, one.buckets, examples.get(callee, {})
         )
-    return [requests, errors, cut_off, durations, metered, loop]
+    causes = [timeouts, client_errors, cut_off]
+    return [requests, errors, *causes, durations, waited, metered, loop, received, sent]
 
 
 def link_families(sums: Sums) -> list[Family]:
@@ -80,6 +100,13 @@ def link_families(sums: Sums) -> list[Family]:
     hedges = Family("outgrow_call_hedges", "counter", "Calls made in a second place.", _LINK)
     won = Family(
         "outgrow_call_hedges_won", "counter", "Calls that the second place answered first.", _LINK
+    )
+    timeouts = Family("outgrow_call_timeouts", "counter", "Calls whose time was up.", _LINK)
+    crossed = Family("outgrow_calls_crossed", "counter", "Calls to another process.", _LINK)
+    retries = Family("outgrow_call_retries", "counter", "Calls that were made again.", _LINK)
+    sent = Family("outgrow_call_sent_bytes", "counter", "Arguments that left the process.", _LINK)
+    received = Family(
+        "outgrow_call_received_bytes", "counter", "Results that came from another process.", _LINK
     )
     durations = Family(
         "outgrow_call_duration_seconds", "histogram", "From the call to its result.", _LINK
@@ -92,8 +119,14 @@ def link_families(sums: Sums) -> list[Family]:
         refused.put(key, one.refused)
         hedges.put(key, one.hedges)
         won.put(key, one.hedges_won)
+        timeouts.put(key, one.timeouts)
+        crossed.put(key, one.crossed)
+        retries.put(key, one.retries)
+        sent.put(key, one.sent_bytes)
+        received.put(key, one.received_bytes)
         durations.spreads[key] = spread_of(one.calls, one.duration_ns, one.buckets, {})
-    return [calls, errors, refused, hedges, won, durations]
+    again = [hedges, won, retries]
+    return [calls, errors, timeouts, refused, *again, durations, crossed, sent, received]
 
 
 def statement_families(sums: Sums) -> list[Family]:
@@ -170,6 +203,10 @@ def _used(sums: Sums) -> list[Family]:
             ("run_queue", "Time in which threads were ready, and no core was free."),
             ("throttled", "Time in which a quota kept it from running."),
             ("gc_pause", "Pauses of the garbage collector."),
+            ("machine_steal", "Time in which its machine's mean core was taken by others."),
+            ("machine_cpu_stall", "Time in which something on its machine waited for a core."),
+            ("machine_io_stall", "Likewise for a disk."),
+            ("machine_memory_stall", "Likewise for memory."),
         )
     ]
     runs = Family("outgrow_worker_gc_runs", "counter", "Runs of the garbage collector.", _WORKER)
@@ -189,7 +226,8 @@ def _used(sums: Sums) -> list[Family]:
         cpu.put((*key, "user"), one.user_ns / 1e9)
         cpu.put((*key, "system"), one.system_ns / 1e9)
         spent_ns = (one.loop_cpu_ns, one.run_queue_ns, one.throttled_ns, one.gc_ns)
-        for family, number in zip(times, spent_ns, strict=True):
+        stalled_ns = (one.steal_ns, one.cpu_stall_ns, one.io_stall_ns, one.memory_stall_ns)
+        for family, number in zip(times, (*spent_ns, *stalled_ns), strict=True):
             family.put(key, number / 1e9)
         runs.put(key, one.gc_runs)
         lags.spreads[key] = _looked_at(one.loop_lags)

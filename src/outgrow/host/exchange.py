@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from outgrow.model import Graph
     from outgrow.telemetry import LinkTotals
-    from outgrow.wire import Answerer, Call
+    from outgrow.wire import Answerer, Call, Repeat
 
 
 class Exchange:
@@ -44,7 +44,7 @@ class Exchange:
                 callers, name=name, version=version, on_change=changed
             ),
             dice,
-            on_hedge=self._hedged,
+            on_repeat=self._repeated,
         )
         self._server: asyncio.Server | None = None
         self._open: set[AnsweringConnection] = set()
@@ -54,7 +54,7 @@ class Exchange:
         """Clients of the services that this worker does not run, by class."""
         own = set(runs)
         return {
-            model.cls: remote_client(model, self._peers)
+            model.cls: remote_client(model, self._peers, self._book)
             for name, model in self._graph.services.items()
             if name not in own
         }
@@ -93,12 +93,11 @@ class Exchange:
         """What is counted where calls are made; may be asked from any thread."""
         return self._book.all()
 
-    def _hedged(self, call: Call, is_won: bool) -> None:
+    def _repeated(self, call: Call, how: Repeat) -> None:
         totals = self._book.meet(call.caller, call.operation)
-        if is_won:
-            totals.hedges_won += 1
-        else:
-            totals.hedges += 1
+        totals.retries += how == "retry"
+        totals.hedges += how == "hedge"
+        totals.hedges_won += how == "won"
 
     @property
     def in_flight(self) -> int:

@@ -7,18 +7,20 @@ times as much.
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 from functools import partial
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
-from outgrow.errors import CallError
+from outgrow.errors import CallError, DeadlineExceededError
 from outgrow.host.arrival import note_refusal
 from outgrow.host.streams import ENDED, Reading, as_stream, close_items
 from outgrow.host.tracing import StreamSpan, flaw, note_refused, traced
 from outgrow.telemetry import OPERATION, SPANS_MAX, bucket_of, keeper, metered, recording
 from outgrow.wire import (
     DEFAULT_SECONDS,
+    EARLY_NS,
     NEVER_NS,
     Codec,
     Deadline,
@@ -72,6 +74,7 @@ async def og_entrance({parameters}):
         return og_result if {result_test} else og_cross_result(og_result)
     except og_BaseException as og_error:
         og_link.errors += 1
+        og_link.timeouts += og_is_late(og_error, og_until)
         if og_segment is not None:
             og_problem = og_flaw(og_segment, og_error)
         if og_isinstance(og_error, og_Exception):
@@ -152,6 +155,7 @@ class CallPath:
             "og_gate": self._gate,
             "og_get": current.get,
             "og_isinstance": isinstance,
+            "og_is_late": _is_late,
             "og_line": self._line,
             "og_links": self._links,
             "og_meet": self._book.meet,
@@ -293,11 +297,19 @@ class CallPath:
                 return
             link, spent = self._meet(caller), monotonic_ns() - begun_ns
             link.errors += error is not None
+            link.timeouts += error is not None and _is_late(error, until_ns)
             link.calls += 1
             link.duration_ns += spent
             link.buckets[bucket_of(spent)] += 1
 
         return Frame(operation.shown, until_ns, span.segment, span.number), ended
+
+
+def _is_late(error: BaseException, until_ns: int) -> bool:
+    """Whether a call ended as its time was up: then it is cancelled, or one that it made was."""
+    if isinstance(error, asyncio.CancelledError):
+        return monotonic_ns() >= until_ns - EARLY_NS
+    return isinstance(error, DeadlineExceededError)
 
 
 def _failed(caller: Frame, error: Exception) -> Exception:

@@ -265,6 +265,7 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Pass a piece of the body on."""
         self.head_bytes = max(0, self.head_bytes - len(body))
+        cast("EdgeRequest", self.cycle).received_bytes += len(body)
         super().on_body(body)
 
     def on_chunk_complete(self) -> None:
@@ -292,7 +293,8 @@ class EdgeProtocol(HttpToolsProtocol):
         if request.steps is not None:
             scope.setdefault(LOOP_KEY, request.steps.total_ns)  # unless threads did the work
         duration_ns = perf_counter_ns() - request.begun_ns
-        self.edge.counter.ended(scope, scope["method"], status, duration_ns, request.segment)
+        segment = request.segment
+        self.edge.counter.ended(scope, scope["method"], status, duration_ns, segment, request)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the request that this cut off, if any."""

@@ -21,7 +21,7 @@ from outgrow.host.tracing import (
     segment_from,
     traced,
 )
-from outgrow.telemetry import CLIENT, SPANS_MAX, keeper, recording, segment_failed
+from outgrow.telemetry import CLIENT, SPANS_MAX, keeper, note_leaving, recording, segment_failed
 from outgrow.wire import (
     DEFAULT_SECONDS,
     LONG_NS,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from outgrow.errors import CallError
     from outgrow.model import Operation, ServiceModel
+    from outgrow.telemetry import LinkBook
     from outgrow.wire import Peers
 
 _CALL = """
@@ -59,6 +60,11 @@ async def og_entrance({parameters}):
     og_span = og_segment.next() if og_segment is not None else 0
     og_extras = og_extras_with(og_segment, og_span)
     og_call = og_Call({shown!r}, og_caller.operation, og_left_ns, og_body, og_extras)
+    og_link = og_links.get(og_caller.operation) or og_meet(og_caller.operation, {shown!r})
+    og_link.crossed += 1
+    og_link.sent_bytes += len(og_body)
+    if og_segment is not None:
+        og_leave(og_segment, og_caller.span, og_caller.operation, {shown!r})
     og_begun, og_problem = og_now(), ""
     try:
         og_body = await og_ask({service!r}, og_call, is_idempotent={is_idempotent}{hedged})
@@ -73,6 +79,7 @@ async def og_entrance({parameters}):
             og_segment.spans.append(
                 (og_span, og_caller.span, {shown!r}, 3, og_begun, og_now(), og_problem, None)
             )
+    og_link.received_bytes += len(og_body)
     return og_decode(og_body)
 """
 _ANSWER = """
@@ -97,15 +104,20 @@ async def og_answer(og_caller, og_deadline_ns, og_extras, og_body):
 # From here on a deadline means none: it was counted from the other side's clock.
 
 
-def remote_client(model: ServiceModel, peers: Peers) -> Any:
+def remote_client(model: ServiceModel, peers: Peers, book: LinkBook) -> Any:
     """The client of a service that runs in other processes.
+
+    Args:
+        model: The service.
+        peers: Where it runs.
+        book: Counts what is known only where calls are made.
 
     Raises:
         SignatureError: A value of its operations cannot cross.
     """
     entrances: dict[str, Any] = {}
     for name, operation in model.operations.items():
-        entrance = dressed(_entrance(model, operation, peers), operation)
+        entrance = dressed(_entrance(model, operation, peers, book), operation)
         is_thread = operation.kind == "thread"
         entrances[name] = ThreadOperation(operation, entrance) if is_thread else entrance
     return client_of(model, entrances)
@@ -127,10 +139,12 @@ class Crossing:
         self.result = Codec(operation.result, f"the result of `{operation.shown}`")
 
 
-def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callable[..., Any]:
+def _entrance(
+    model: ServiceModel, operation: Operation, peers: Peers, book: LinkBook
+) -> Callable[..., Any]:
     crossing = Crossing(operation)
     if operation.kind == "stream":
-        return _stream_entrance(model, operation, crossing, peers)
+        return _stream_entrance(model, operation, crossing, peers, book)
     limit, hedge = operation.options.timeout_seconds, operation.options.hedge_after_seconds
 
     async def within(entrance: Callable[..., Any], /, **arguments: Any) -> Any:
@@ -148,6 +162,9 @@ def _entrance(model: ServiceModel, operation: Operation, peers: Peers) -> Callab
         "og_flaw": flaw,
         "og_get": current.get,
         "og_isinstance": isinstance,
+        "og_leave": note_leaving,
+        "og_links": book.to(operation.shown),
+        "og_meet": book.meet,
         "og_note": note_at_edge,
         "og_now": monotonic_ns,
         "og_recording": recording,
@@ -180,7 +197,11 @@ def _too_late(operation: Operation, caller: Frame) -> CallError:
 
 
 def _stream_entrance(
-    model: ServiceModel, operation: Operation, crossing: Crossing, peers: Peers
+    model: ServiceModel,
+    operation: Operation,
+    crossing: Crossing,
+    peers: Peers,
+    book: LinkBook,
 ) -> Callable[..., Any]:
     signature = SignatureOf(operation)
     limit = operation.options.timeout_seconds
@@ -197,13 +218,20 @@ def _stream_entrance(
         span = StreamSpan(caller, operation.shown, CLIENT)
         extras = extras_with(span.segment, span.number)
         call = Call(operation.shown, caller.operation, left_ns, body, extras)
+        link = book.meet(caller.operation, operation.shown)
+        link.crossed += 1
+        link.sent_bytes += len(body)
+        if span.segment is not None:
+            note_leaving(span.segment, caller.span, caller.operation, operation.shown)
         items = peers.stream(model.name, call)
         problem: BaseException | None = None
         try:
             # The connection watches over the time of the others.
             if (item := await _first(items, until_ns, operation)) is not None:
+                link.received_bytes += len(item)
                 yield crossing.result.decode(item)
                 async for each in items:
+                    link.received_bytes += len(each)
                     yield crossing.result.decode(each)
         except GeneratorExit:
             raise

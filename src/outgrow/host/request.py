@@ -66,9 +66,15 @@ class EdgeRequest(RequestResponseCycle):
         late_ns: From when on the app is not asked any more, but the request refused; 0 for never.
         arrival: What the services behind the app see of it; None where there are none.
         segment: Its part of a trace; None where nothing is recorded.
+        wait_ns: From when its headers were complete to when the app began with it.
+        received_bytes: Of its body, so far.
+        sent_bytes: Of the body of its response, so far.
     """
 
     begun_ns = 0
+    wait_ns = 0
+    received_bytes = 0
+    sent_bytes = 0
     late_ns = 0
     arrival: Arrival | None = None
     segment: Segment | None = None
@@ -103,7 +109,9 @@ class EdgeRequest(RequestResponseCycle):
 
     async def run_asgi(self, app: Any) -> None:
         """Have the app serve the request, unless it waited too long; see to it that it ends."""
-        if self.late_ns and perf_counter_ns() > self.late_ns:
+        now_ns = perf_counter_ns()
+        self.wait_ns = now_ns - self.begun_ns
+        if self.late_ns and now_ns > self.late_ns:
             app = self._refuse
         if self.segment is not None:
             enter_segment(self.segment)
@@ -281,11 +289,13 @@ class EdgeRequest(RequestResponseCycle):
         elif self.chunked_encoding:
             end = b"0\r\n\r\n" if is_last else b""
             self.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end)
+            self.sent_bytes += len(body)
         else:
             self.expected_content_length -= len(body)
             if self.expected_content_length < 0:
                 raise RuntimeError("Response content longer than Content-Length")
             self.transport.write(body)
+            self.sent_bytes += len(body)
         if is_last:
             if self.expected_content_length:
                 raise RuntimeError("Response content shorter than Content-Length")

@@ -16,6 +16,7 @@ from outgrow.telemetry.links import LinkBook, LinkTotals
 from outgrow.telemetry.logs import TraceFilter, add_trace_ids, tap, watch_logging
 from outgrow.telemetry.outside.calls import note_handed, outside_links
 from outgrow.telemetry.outside.watching import watch_outside
+from outgrow.telemetry.parents import note_leaving
 from outgrow.telemetry.process import GilProbe, ProcessProbe
 from outgrow.telemetry.receiving import Intake, ReportServer
 from outgrow.telemetry.recording import start_recording, stop_recording
@@ -192,6 +193,7 @@ __all__ = [
     "metered",
     "note",
     "note_handed",
+    "note_leaving",
     "note_wait",
     "outgoing",
     "outgoing_state",

@@ -7,7 +7,7 @@ snapshot costs resolution but never a count. A request pays for a look-up and so
 from __future__ import annotations
 
 from time import perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -45,11 +45,16 @@ class RouteTotals(msgspec.Struct):
         calls: Requests that ended.
         errors: Of these, how many ended with a status of 500 or more, or were left in the middle of
             their response by an app that failed.
-        cut_off: Of these, how many ended without a whole response: the client left, or a drain
+        timeouts: Of these, how many ended with 504, as a deadline was over.
+        client_errors: Of `calls`, how many ended with a status of 400 to 499.
+        cut_off: Of `calls`, how many ended without a whole response: the client left, or a drain
             ended it.
         duration_ns: Sum of the time from complete headers to the last byte of the response.
         metered: Requests whose steps on the event loop were timed.
         loop_ns: Sum of these steps; for a WSGI app, CPU time of its threads.
+        wait_ns: Of `duration_ns`, what passed before the app began with them.
+        received_bytes: Of their bodies.
+        sent_bytes: Of the bodies of their responses.
         buckets: Requests by bucket of their duration, see `histogram`.
     """
 
@@ -57,11 +62,30 @@ class RouteTotals(msgspec.Struct):
     route: str
     calls: int = 0
     errors: int = 0
+    timeouts: int = 0
+    client_errors: int = 0
     cut_off: int = 0
     duration_ns: int = 0
     metered: int = 0
     loop_ns: int = 0
+    wait_ns: int = 0
+    received_bytes: int = 0
+    sent_bytes: int = 0
     buckets: dict[int, int] = msgspec.field(default_factory=dict[int, int])
+
+
+class Carried(Protocol):
+    """What one request carried.
+
+    Attributes:
+        wait_ns: Of its duration, what passed before the app began with it.
+        received_bytes: Of its body.
+        sent_bytes: Of the body of its response.
+    """
+
+    wait_ns: int
+    received_bytes: int
+    sent_bytes: int
 
 
 class CallCounter:
@@ -88,6 +112,7 @@ class CallCounter:
         status: int,
         duration_ns: int,
         segment: Segment | None = None,
+        carried: Carried | None = None,
     ) -> None:
         """Count one request that ended.
 
@@ -98,6 +123,7 @@ class CallCounter:
                 blame for that.
             duration_ns: From complete headers to the last byte.
             segment: Its part of a trace, which ends as well; None where nothing is recorded.
+            carried: What it carried; None where that is not known, as of a WebSocket.
         """
         route: Any = scope.get("route")
         if route is None:
@@ -114,8 +140,16 @@ class CallCounter:
         totals = known[0]
         totals.calls += 1
         totals.duration_ns += duration_ns
-        if status >= 500:
-            totals.errors += 1
+        if carried is not None:
+            totals.wait_ns += carried.wait_ns
+            totals.received_bytes += carried.received_bytes
+            totals.sent_bytes += carried.sent_bytes
+        if status >= 400:
+            if status < 500:
+                totals.client_errors += 1
+            else:
+                totals.errors += 1
+                totals.timeouts += status == 504
         elif status == 0:
             totals.cut_off += 1
         bucket = bucket_of(duration_ns)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from outgrow.telemetry.keeping import keeper
 from outgrow.telemetry.logs import tap
 from outgrow.telemetry.outside.calls import outside_links
+from outgrow.telemetry.parents import parent_book
 from outgrow.telemetry.records import ProcessTotals, Report
 from outgrow.telemetry.sql.book import links_of, statements
 from outgrow.telemetry.sql.pools import pool_stations
@@ -68,7 +69,7 @@ class Collector:
             time_ns(),
             routes=self._routes.among(self._counter.routes_now(), _of_route, is_whole=is_whole),
             links=self._linked.among(
-                [*self._links(), *outside_links(), *links_of(statements.all())],
+                [*_with_parents([*self._links(), *outside_links()]), *links_of(statements.all())],
                 _of_link,
                 is_whole=is_whole,
             ),
@@ -117,13 +118,22 @@ class Changes:
         return found
 
 
+def _with_parents(links: list[LinkTotals]) -> list[LinkTotals]:
+    known = parent_book.links
+    for each in links:
+        if (counts := known.get((each.caller, each.callee))) is not None:
+            each.per_parent = dict(counts)
+    return links
+
+
 def _of_route(totals: RouteTotals) -> tuple[Hashable, Hashable]:
     return (totals.method, totals.route), (totals.calls, totals.duration_ns, totals.loop_ns)
 
 
 def _of_link(totals: LinkTotals) -> tuple[Hashable, Hashable]:
-    counts = (totals.calls, totals.duration_ns, totals.refused, totals.loop_ns)
-    return (totals.caller, totals.callee), (*counts, totals.hedges, totals.hedges_won)
+    counts = (totals.calls, totals.duration_ns, totals.refused, totals.loop_ns, totals.hedges)
+    crossed = (totals.hedges_won, totals.crossed, totals.retries)
+    return (totals.caller, totals.callee), (*counts, *crossed)
 
 
 def _of_station(totals: StationTotals) -> tuple[Hashable, Hashable]:

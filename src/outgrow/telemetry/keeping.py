@@ -14,6 +14,7 @@ from heapq import heappush, heapreplace
 from time import monotonic_ns
 from typing import TYPE_CHECKING
 
+from outgrow.telemetry.parents import SAMPLED_MASK, parent_book
 from outgrow.telemetry.remembering import Remembered
 from outgrow.telemetry.traces import lost_of, spans_of
 
@@ -111,6 +112,8 @@ class Sieve:
         """
         segment.is_open = False
         segment.ended_ns = ended_ns
+        if not segment.seed & SAMPLED_MASK or segment.left is not None:
+            parent_book.fold(segment, self.name)
         parent = segment.parent
         if (
             ended_ns - segment.begun_ns > self.threshold_ns

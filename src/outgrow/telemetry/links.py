@@ -23,6 +23,7 @@ class LinkTotals(msgspec.Struct):
         callee: The operation that was called.
         calls: Calls that ended.
         errors: Of these, how many ended with an exception.
+        timeouts: Of these, how many because their time was up.
         refused: Of these, how many never began, for lack of room or time.
         duration_ns: Sum of the time from the call to its result.
         buckets: Calls by bucket of their duration, see `histogram`.
@@ -31,6 +32,11 @@ class LinkTotals(msgspec.Struct):
         hedges_won: Of these, how many the second place answered first.
         metered: Calls whose steps on the event loop were timed, one of 16.
         loop_ns: Sum of these steps, those of calls that they made in this process included.
+        crossed: Calls to another process; counted, with what follows, where they are made.
+        retries: Calls that were made again, as a process was lost before it had answered.
+        sent_bytes: Of their arguments.
+        received_bytes: Of their results.
+        per_parent: Runs of the caller by the number of calls in them, see `parents`.
     """
 
     caller: str
@@ -44,6 +50,12 @@ class LinkTotals(msgspec.Struct):
     hedges_won: int = 0
     metered: int = 0
     loop_ns: int = 0
+    timeouts: int = 0
+    crossed: int = 0
+    retries: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    per_parent: dict[int, int] = msgspec.field(default_factory=dict[int, int])
 
 
 class LinkBook:

@@ -8,7 +8,6 @@ and looks how late it was woken. The kernel tells which part of that was the wai
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import gc
 import os
 import resource
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from outgrow.telemetry.busy import resident_bytes
 from outgrow.telemetry.histogram import bucket_of
+from outgrow.telemetry.kernel_files import SumFile
+from outgrow.telemetry.pressure import PressureGauge
 from outgrow.telemetry.records import ProcessTotals, StationTotals
 
 if TYPE_CHECKING:
@@ -30,37 +31,7 @@ LAG_SECONDS = 0.05
 THREADS_MAX = 512
 _LISTED_EVERY = 10
 _NS = 10**9
-_FILE_BYTES_MAX = 4096
 _DESCRIPTORS = Path("/proc/self/fd")
-_pread = ctypes.PyDLL(None).pread
-
-
-class SumFile:
-    """A small file of the kernel's that is read again and again; empty where there is none.
-
-    Args:
-        path: Where it is.
-    """
-
-    def __init__(self, path: str) -> None:
-        self._buffer = ctypes.create_string_buffer(_FILE_BYTES_MAX)
-        try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            self._file = -1
-
-    def read(self) -> bytes:
-        """What it says now. Keeps the GIL, for which to wait again would take longer."""
-        if self._file < 0:
-            return b""
-        length = _pread(self._file, self._buffer, _FILE_BYTES_MAX, 0)
-        return self._buffer.raw[:length] if length > 0 else b""
-
-    def close(self) -> None:
-        """Read no more."""
-        file, self._file = self._file, -1  # first: two threads may be here at once
-        if file >= 0:
-            os.close(file)
 
 
 class GilProbe:
@@ -219,6 +190,7 @@ class ProcessProbe:
         self._collector = CollectorClock()
         self._queueing = Queueing()
         self._throttling = SumFile(_control_group_file("cpu.stat"))
+        self._gauge = PressureGauge()
         self._cores = usable_cores()
         self._looks = 0
         self._listed = 0
@@ -227,6 +199,7 @@ class ProcessProbe:
         self._loop_before_ns = meter.loop_cpu_ns()
         self._throttled_before_ns = _throttled_ns(self._throttling.read())
         self._queued_before_ns = self._queueing.read()
+        self._pressed_before = self._gauge.read()
         self._used = (0, 0)
         self._gil_busy_ns = 0
         self._gil_seen = (monotonic_ns(), 0)
@@ -241,6 +214,7 @@ class ProcessProbe:
         self._loop.stop()
         self._collector.stop()
         self._throttling.close()
+        self._gauge.close()
 
     def totals(self) -> ProcessTotals:
         """As they are now; for one thread, about once a second."""
@@ -248,6 +222,7 @@ class ProcessProbe:
         self._used = user_ns, system_ns = used_ns - self._before[0], kernel_ns - self._before[1]
         self._reckon_gil()
         self._looks += 1
+        pressed = self._gauge.read().since(self._pressed_before)
         return ProcessTotals(
             user_ns=user_ns,
             system_ns=system_ns,
@@ -256,6 +231,10 @@ class ProcessProbe:
             throttled_ns=_throttled_ns(self._throttling.read()) - self._throttled_before_ns,
             gc_ns=self._collector.spent_ns,
             gc_runs=self._collector.runs,
+            steal_ns=max(0, pressed.steal_ns),
+            cpu_stall_ns=max(0, pressed.cpu_ns),
+            io_stall_ns=max(0, pressed.io_ns),
+            memory_stall_ns=max(0, pressed.memory_ns),
             loop_lags=dict(self._loop.lags),
             gil_waits=dict(self._gil.waits),
             busy_percent=self._meter.percent,

@@ -121,6 +121,11 @@ class ProcessTotals(msgspec.Struct):
         throttled_ns: How long a control group's quota kept it from running.
         gc_ns: Pauses of the garbage collector.
         gc_runs: Their number.
+        steal_ns: How long the machine's cores were taken by others of its host: the mean core.
+        cpu_stall_ns: How long some process of the machine waited for a core, as the kernel says
+            (pressure stall information); likewise the next two.
+        io_stall_ns: For a disk.
+        memory_stall_ns: For memory.
         loop_lags: Looks at the loop by bucket of how late it turned.
         gil_waits: Looks at the GIL by bucket of the wait for it, less that for a core.
         busy_percent: Now: the share of time in which the loop was busy.
@@ -138,6 +143,10 @@ class ProcessTotals(msgspec.Struct):
     throttled_ns: int = 0
     gc_ns: int = 0
     gc_runs: int = 0
+    steal_ns: int = 0
+    cpu_stall_ns: int = 0
+    io_stall_ns: int = 0
+    memory_stall_ns: int = 0
     loop_lags: dict[int, int] = msgspec.field(default_factory=dict[int, int])
     gil_waits: dict[int, int] = msgspec.field(default_factory=dict[int, int])
     busy_percent: float = 0.0

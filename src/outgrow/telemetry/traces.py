@@ -73,6 +73,8 @@ class Segment(msgspec.Struct, gc=False, eq=False):
         error: Why the whole failed, if that is known; in one line.
         said: What was logged last in it: the id of an exception.
         waits: For stations, as (since when, how long) in nanoseconds; None where it never did.
+        left: Calls that left this process, by the span around them, caller and callee; None where
+            there were none.
     """
 
     begun_ns: int
@@ -92,6 +94,7 @@ class Segment(msgspec.Struct, gc=False, eq=False):
     error: str = ""
     said: int = 0
     waits: list[tuple[int, int]] | None = None
+    left: dict[tuple[int, str, str], int] | None = None
 
     @property
     def trace_id(self) -> int:

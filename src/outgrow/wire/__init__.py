@@ -2,12 +2,13 @@
 
 from outgrow.wire.answering import Answerer, AnsweringConnection
 from outgrow.wire.baggage import TRACE, Baggage, packed_baggage, unpack_baggage
-from outgrow.wire.balancing import Peers
+from outgrow.wire.balancing import Peers, Repeat
 from outgrow.wire.calling import Call, CallingConnection, CallLostError
 from outgrow.wire.channel import DESCRIPTORS_MAX, Channel, ChannelClosedError, channel_pair
 from outgrow.wire.codec import ArgumentsCodec, Codec
 from outgrow.wire.deadline import (
     DEFAULT_SECONDS,
+    EARLY_NS,
     EDGE,
     LONG_NS,
     NEVER_NS,
@@ -32,6 +33,7 @@ from outgrow.wire.sockets import Certificates, Meeting, connect, listen, meeting
 __all__ = [
     "DEFAULT_SECONDS",
     "DESCRIPTORS_MAX",
+    "EARLY_NS",
     "EDGE",
     "LONG_NS",
     "NEVER_NS",
@@ -53,6 +55,7 @@ __all__ = [
     "Frame",
     "Meeting",
     "Peers",
+    "Repeat",
     "calling",
     "channel_pair",
     "connect",

@@ -12,11 +12,11 @@ import asyncio
 from contextlib import suppress
 from functools import partial
 from time import monotonic_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from outgrow.errors import AddressError, DeadlineExceededError, UnavailableError
 from outgrow.wire.calling import AnswerAsideError, Call, CallingConnection, CallLostError
-from outgrow.wire.deadline import late
+from outgrow.wire.deadline import EARLY_NS, late
 from outgrow.wire.peer import LEFT_OUT_SECONDS_MIN, MISSES_MAX, Peer, RetryBudget
 from outgrow.wire.racing import Leg, first_answered
 from outgrow.wire.sockets import connect
@@ -31,10 +31,11 @@ REACH_SECONDS_MAX = 5.0
 AGAIN_SECONDS_MIN = 0.02
 AGAIN_SECONDS_MAX = 1.0
 LEFT_OUT_SECONDS_MAX = 4.0  # not more, as one call at a time is all that it takes to see
-EARLY_NS = 2_000_000
 SENDING_NS_MAX = 100_000
 QUIET_NS_MAX = 1_000_000_000
 LOOK_SECONDS = 0.05
+
+Repeat = Literal["retry", "hedge", "won"]
 
 
 class Peers:
@@ -44,8 +45,9 @@ class Peers:
         make: Makes the end of a new connection; is given what to call when it changes.
         dice: Where chance comes from.
         certificates: For TCP.
-        on_hedge: Told of each call that is made in a second place because the first is late: first
-            when it is, and again with True when the second answers first.
+        on_repeat: Told of each call that is made again as the first place was lost (`retry`), or in
+            a second place because the first is late (`hedge`, and `won` when the second answers
+            first).
     """
 
     def __init__(
@@ -53,10 +55,10 @@ class Peers:
         make: Callable[[Callable[[], None]], CallingConnection],
         dice: random.Random,
         certificates: Certificates | None = None,
-        on_hedge: Callable[[Call, bool], None] | None = None,
+        on_repeat: Callable[[Call, Repeat], None] | None = None,
     ) -> None:
         self._make = make
-        self._on_hedge = on_hedge
+        self._on_repeat = on_repeat
         self._random = dice.random
         self._certificates = certificates
         self._peers: dict[Meeting, Peer] = {}
@@ -138,6 +140,7 @@ class Peers:
                 if (may_have_run and not is_idempotent) or not budget.spend():
                     raise unavailable(call, lost, may_have_run=may_have_run) from None
                 call = _again(call, deadline_ns)
+                self._tell(call, "retry")
             except asyncio.CancelledError:
                 if monotonic_ns() >= deadline_ns - EARLY_NS:
                     self._missed(peer)
@@ -175,6 +178,7 @@ class Peers:
                 if lost.may_have_run or not budget.spend():
                     raise unavailable(call, lost, may_have_run=lost.may_have_run) from None
                 call = _again(call, deadline_ns)
+                self._tell(call, "retry")
             except (asyncio.CancelledError, DeadlineExceededError):
                 # Who takes an item only after the deadline has nobody else to blame.
                 if asked_ns < deadline_ns - EARLY_NS <= monotonic_ns():
@@ -263,14 +267,14 @@ class Peers:
                 again = _again(call, deadline_ns)
                 with suppress(CallLostError):  # then it is as if there were no other
                     legs.append(Leg.begun(other, other.connection, again))
-                    self._tell_hedge(call, is_won=False)
+                    self._tell(call, "hedge")
             won = await first_answered(legs)
             self._answered(won.peer)
             waited_ns = monotonic_ns() - begun_ns
             if won is not first and first.connection.quiet_ns + SENDING_NS_MAX >= waited_ns:
                 self._missed(first.peer)  # it was not just slower: it said nothing at all
             if won is not first:
-                self._tell_hedge(call, is_won=True)
+                self._tell(call, "won")
                 if first.peer.is_suspect and not first.answer.done():
                     self._await_sign(legs.pop(0), deadline_ns)
             return won.answer.result()
@@ -294,9 +298,9 @@ class Peers:
         left_seconds = max(0.0, (deadline_ns - monotonic_ns()) / 1e9)
         asyncio.get_running_loop().call_later(left_seconds, leg.end)
 
-    def _tell_hedge(self, call: Call, *, is_won: bool) -> None:
-        if self._on_hedge is not None:
-            self._on_hedge(call, is_won)
+    def _tell(self, call: Call, how: Repeat) -> None:
+        if self._on_repeat is not None:
+            self._on_repeat(call, how)
 
     def _choose_beside(self, peer: Peer, service: str) -> Peer | None:
         """The process with the fewest calls under way, besides this one."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_SECONDS = 10.0
 SECONDS_MAX = 1e9
 NEVER_NS = 1 << 62
+EARLY_NS = 2_000_000  # by so much a timer may go off too soon
 LONG_NS = NEVER_NS // 2  # from here on it is no deadline, whatever the other side's clock
 EDGE = "edge"
 WEB = "web"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextlib import suppress
 from time import monotonic_ns
 
 import pytest
@@ -225,3 +226,31 @@ def test_waits_in_line_do_not_make_the_holds_of_a_bulkhead_look_uneven() -> None
     mean = told.hold_ns / 1e9 / told.served
     assert mean == pytest.approx(0.1, rel=0.05)
     assert told.hold_squared_s2 / told.served / mean**2 - 1 == pytest.approx(0.0, abs=0.15)
+
+
+def test_calls_whose_time_was_up_are_told_apart_from_those_that_failed() -> None:
+    async def use() -> LinkTotals:
+        @service
+        class Slow:
+            @operation(timeout=0.02)
+            async def answer(self, how: str) -> None:
+                if how == "never":
+                    await asyncio.Event().wait()
+                if how == "wrong":
+                    raise ValueError(how)
+
+        host = Host(app_of(Slow))
+        await host.start()
+        client = host.client(Slow)
+        for how in ("well", "never", "wrong"):
+            with suppress(ValueError, DeadlineExceededError):
+                await client.answer(how)
+        given_up = asyncio.create_task(client.answer("never"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        await host.stop()
+        return host.book.all()[0]
+
+    link = asyncio.run(use())
+    assert (link.calls, link.errors, link.timeouts) == (4, 3, 1)

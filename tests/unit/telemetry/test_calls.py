@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,6 +12,13 @@ from outgrow.telemetry import LOOP_KEY, CallCounter, CountedWebSockets
 from outgrow.telemetry.histogram import bucket_of
 
 SCOPE = {"type": "http", "method": "GET", "path": "/a", "root_path": ""}
+
+
+@dataclass
+class Carried:
+    wait_ns: int
+    received_bytes: int
+    sent_bytes: int
 
 
 def counted(*statuses: int) -> Any:
@@ -33,6 +41,19 @@ def counted(*statuses: int) -> Any:
 def test_a_status_says_how_a_request_ended(status: int, errors: int, cut_off: int) -> None:
     totals = counted(status)
     assert (totals.calls, totals.errors, totals.cut_off) == (1, errors, cut_off)
+
+
+def test_what_ended_with_4xx_or_504_is_told_apart() -> None:
+    totals = counted(200, 403, 422, 500, 504, 0)
+    assert (totals.client_errors, totals.errors, totals.timeouts) == (2, 2, 1)
+
+
+def test_what_requests_carried_adds_up() -> None:
+    counter = CallCounter()
+    for carried in (Carried(1_000, 10, 0), Carried(2_000, 0, 300), None):
+        counter.ended(dict(SCOPE), "GET", 200, 2_000_000, None, carried)
+    totals = counter.routes["GET", "/a"]
+    assert (totals.wait_ns, totals.received_bytes, totals.sent_bytes) == (3_000, 10, 300)
 
 
 def test_durations_add_up_and_fall_into_buckets() -> None:

@@ -10,7 +10,8 @@ import threading
 import pytest
 
 from outgrow.telemetry import BusyMeter, GilProbe, ProcessProbe, bucket_of, process
-from outgrow.telemetry.process import CollectorClock, SumFile, usable_cores
+from outgrow.telemetry.kernel_files import SumFile
+from outgrow.telemetry.process import CollectorClock, usable_cores
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 MS = 1_000_000

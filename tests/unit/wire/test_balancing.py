@@ -19,6 +19,7 @@ from outgrow.wire import (
     CallLostError,
     Meeting,
     Peers,
+    Repeat,
     connect,
     listen,
 )
@@ -28,6 +29,7 @@ from tests.contracts.connecting import LOOPS, Factory, run_in
 LATER_NS = 60 * 10**9
 CALLS, AT_ONCE = 2_000, 16
 QUICK_TURNS, SLOW_TURNS = 3, 60
+repeats: list[Repeat] = []
 
 
 class Answers:
@@ -66,7 +68,12 @@ class Answers:
 @asynccontextmanager
 async def meeting(folder: Path, *places: Answers) -> AsyncGenerator[Peers]:
     """A caller who knows all these places."""
-    peers = Peers(lambda changed: CallingConnection(on_change=changed), random.Random(4))
+    repeats.clear()
+    peers = Peers(
+        lambda changed: CallingConnection(on_change=changed),
+        random.Random(4),
+        on_repeat=lambda _, how: repeats.append(how),
+    )
     known: list[Meeting] = []
     for place in places:
         known.append(Meeting("unix", path=str(folder / f"{place.name}.sock")))
@@ -140,6 +147,7 @@ def test_only_idempotent_calls_are_made_again_and_only_so_often(
         return dying.count
 
     assert asyncio.run(run()) == tries
+    assert repeats == ["retry"] * (tries - 1)
 
 
 def test_a_budget_allows_one_retry_for_ten_calls() -> None:

@@ -12,7 +12,15 @@ from time import monotonic_ns
 import pytest
 
 from outgrow import DeadlineExceededError, OverloadedError, UnavailableError
-from outgrow.wire import AnsweringConnection, Call, CallingConnection, Meeting, Peers, listen
+from outgrow.wire import (
+    AnsweringConnection,
+    Call,
+    CallingConnection,
+    Meeting,
+    Peers,
+    Repeat,
+    listen,
+)
 from outgrow.wire.peer import MISSES_MAX, RETRIES_SAVED_MAX, RetryBudget
 from tests.contracts.connecting import PATIENCE_SECONDS, until
 
@@ -74,11 +82,11 @@ class Caller:
 
     def __init__(self, *places: Place) -> None:
         self.places = places
-        self.hedges: list[bool] = []
+        self.hedges: list[Repeat] = []
         self.peers = Peers(
             lambda changed: CallingConnection(on_change=changed),
             random.Random(4),
-            on_hedge=lambda _, is_won: self.hedges.append(is_won),
+            on_repeat=lambda _, how: self.hedges.append(how),
         )
 
     async def take(self, after: float | None = SOON_SECONDS, *, is_idempotent: bool = True) -> str:
@@ -149,7 +157,7 @@ def test_a_late_call_is_made_in_another_place_and_the_first_answer_counts(tmp_pa
         await until(lambda: first.ended, "the other to be cancelled")
         assert (first.begun, second.begun) == (1, 1)
         assert first.extras == second.extras == [{"tenant": b"acme"}]
-        assert caller.hedges == [False, True]
+        assert caller.hedges == ["hedge", "won"]
 
     play(tmp_path, piece)
 
@@ -161,7 +169,7 @@ def test_the_first_place_may_still_answer_first(tmp_path: Path) -> None:
         first.may_answer.set()
         assert await task == "a"
         await until(lambda: second.ended, "the other to be cancelled")
-        assert caller.hedges == [False]
+        assert caller.hedges == ["hedge"]
 
     play(tmp_path, piece)
 

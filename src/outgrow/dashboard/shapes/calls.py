@@ -70,6 +70,13 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         impact_percent: Its share of the time that all operations of its kind took.
         cpu_ms_per_call: Time on the event loop; None where it was not metered.
+        timeouts: Of the errors, those whose time was up.
+        client_errors: Requests that ended with a status of 400 to 499; no errors of ours.
+        wait_ms: What a request waited before the app began with it, on average; None for an
+            operation.
+        received_bytes_per_call: The body of a request, on average; for an operation the result that
+            comes from another process; None where nothing is sent.
+        sent_bytes_per_call: The body of a response; for an operation its arguments.
     """
 
     name: str
@@ -84,6 +91,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float | None = None
     impact_percent: float = 0.0
     cpu_ms_per_call: float | None = None
+    timeouts: int = 0
+    client_errors: int = 0
+    wait_ms: float | None = None
+    received_bytes_per_call: float | None = None
+    sent_bytes_per_call: float | None = None
 
 
 class Operations(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,9 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
         state: `reporting`, `gone`, or `lost` where it vanished without a last word.
         version: Of the app, as the supervisor counts them.
         commit: That it runs, where it is known.
+        steal_percent: Of its machine's cores, taken by others of its host.
+        cpu_stall_percent: Share of time in which something on its machine waited for a core; the
+            next two for a disk and for memory.
     """
 
     name: str
@@ -33,6 +36,10 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
     gil_wait_p99_ms: float | None = None
     run_queue_percent: float | None = None
     gc_percent: float | None = None
+    steal_percent: float | None = None
+    cpu_stall_percent: float | None = None
+    io_stall_percent: float | None = None
+    memory_stall_percent: float | None = None
     memory_bytes: int = 0
     threads: int = 0
     in_flight: int = 0

@@ -46,6 +46,15 @@ class CallSum(msgspec.Struct, kw_only=True):
         loop_ns: Sum of that.
         hedges: Calls made in a second place.
         hedges_won: Of these, those that the second place answered first.
+        timeouts: Of `errors`, those whose time was up.
+        client_errors: Of `calls`, requests that ended with a status of 400 to 499.
+        wait_ns: Of `duration_ns`, what passed before the app began with requests.
+        crossed: Calls that left their process; of these are `retries` and bytes.
+        retries: Calls that were made again.
+        sent_bytes: Of arguments; of a route, bodies of its responses.
+        received_bytes: Of results; of a route, bodies of its requests.
+        per_parent: Runs of the caller by the number of calls in them, in powers of 2: of one run
+            in 16 where the call stays in its process.
     """
 
     caller: str
@@ -59,7 +68,15 @@ class CallSum(msgspec.Struct, kw_only=True):
     loop_ns: int = 0
     hedges: int = 0
     hedges_won: int = 0
+    timeouts: int = 0
+    client_errors: int = 0
+    wait_ns: int = 0
+    crossed: int = 0
+    retries: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
     buckets: Buckets = msgspec.field(default_factory=Buckets)
+    per_parent: Buckets = msgspec.field(default_factory=Buckets)
 
 
 class StepSum(msgspec.Struct, kw_only=True):

@@ -51,9 +51,10 @@ CALLS = Kind(
     keys=("caller", "callee"),
     numbers=(
         *("calls", "errors", "refused", "cut_off", "duration_ns", "metered", "loop_ns"),
-        *("hedges", "hedges_won"),
+        *("hedges", "hedges_won", "timeouts", "client_errors", "wait_ns", "crossed", "retries"),
+        *("sent_bytes", "received_bytes"),
     ),
-    histograms=("buckets",),
+    histograms=("buckets", "per_parent"),
 )
 STATEMENTS = Kind(
     name="statements",
@@ -77,7 +78,7 @@ PROCESSES = Kind(
     keys=("worker", "epoch"),
     numbers=(
         *("covered_ns", "user_ns", "system_ns", "loop_cpu_ns", "run_queue_ns", "throttled_ns"),
-        *("gc_ns", "gc_runs"),
+        *("gc_ns", "gc_runs", "steal_ns", "cpu_stall_ns", "io_stall_ns", "memory_stall_ns"),
     ),
     histograms=("loop_lags", "gil_waits"),
     latest=("busy_percent", "memory_bytes", "descriptors", "threads", "in_flight", "connections"),
@@ -181,7 +182,7 @@ def process_count(report: Report, covered_ns: int) -> Count:
 def _count(kind: Kind, totals: Any) -> Count:
     return Count(
         [getattr(totals, name, 0) for name in kind.numbers],
-        [_sparse(getattr(totals, name)) for name in kind.histograms],
+        [_sparse(getattr(totals, name, {})) for name in kind.histograms],
         [getattr(totals, name) for name in kind.latest],
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from outgrow.telemetry.archive.kinds import KINDS, Kind
 
-FORMAT = 2
+FORMAT = 3
 HISTOGRAM_BITS = 16
 # Lengths of windows in seconds; each divides the next.
 LEVELS_SECONDS = (10, 60, 600, 3600, 86_400)

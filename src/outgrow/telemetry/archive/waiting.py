@@ -18,7 +18,6 @@ ROWS_BYTES_MAX = 96 * 1024**2
 Batch = dict[int, dict[str, list["Row"]]]
 
 
-
 class Waiting:
     """The rows; whoever uses it holds the archive's lock.
 

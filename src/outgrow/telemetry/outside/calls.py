@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from outgrow.telemetry.histogram import bucket_of
 from outgrow.telemetry.links import LinkBook, LinkTotals
 from outgrow.telemetry.outside.noting import OTHER, caller, note_client, size_of
+from outgrow.telemetry.parents import note_leaving
 from outgrow.telemetry.traces import outgoing, outgoing_state, place
 
 if TYPE_CHECKING:
@@ -90,14 +91,16 @@ class OutsideCall:
         """
         ended_ns = monotonic_ns()
         spent_ns = ended_ns - self._begun_ns
+        by = caller()
         with _locks[0]:
-            link = _link(caller(), self._callee)
+            link = _link(by, self._callee)
             link.calls += 1
             link.duration_ns += spent_ns
             link.buckets[bucket_of(spent_ns)] += 1
             if error:
                 link.errors += 1
         if self._segment is not None:
+            note_leaving(self._segment, self._parent, link.caller, link.callee)
             note_client(
                 self._segment,
                 self._parent,

@@ -215,11 +215,16 @@ def next_version(url: str) -> tuple[str, ...]:
     return (*POSTGRES_VERSIONS, "CREATE TABLE outgrow.added (id integer)")
 
 
+@pytest.mark.parametrize("number", range(1, len(SQLITE_VERSIONS) + 1))
 @in_loop
-async def test_tables_are_brought_forwards_with_what_is_in_them(engine_url: str) -> None:
+async def test_tables_of_every_version_are_brought_forwards_with_what_is_in_them(
+    engine_url: str, number: int
+) -> None:
     one = job()
-    async with opened(engine_url) as store:
-        await store.queue.enqueue([one])
+    older = at_version(engine_url, next_version(engine_url)[:number])
+    await older.start()
+    await older.queue.enqueue([one])
+    await older.stop()
     newer = at_version(engine_url, next_version(engine_url))
     await newer.start()
     try:
@@ -234,7 +239,7 @@ async def test_tables_of_a_newer_version_are_left_alone(engine_url: str) -> None
     await newer.start()
     await newer.stop()
     older = at_version(engine_url, next_version(engine_url)[:-1])
-    with pytest.raises(StoreVersionError, match="version 2"):
+    with pytest.raises(StoreVersionError, match=f"version {len(SQLITE_VERSIONS) + 1}"):
         await older.start()
     await older.stop()
 

@@ -21,6 +21,7 @@ from outgrow.cli.run import dev, run
 from outgrow.cli.show import fail
 from outgrow.cli.signs import signs
 from outgrow.cli.status import status
+from outgrow.cli.store import store
 from outgrow.cli.verify import verify
 from outgrow.errors import OutgrowError
 
@@ -63,6 +64,7 @@ app.command(rich_help_panel="Run")(run)
 app.command(rich_help_panel="Run")(status)
 app.command(rich_help_panel="Run")(logs)
 app.command(rich_help_panel="Run")(jobs)
+app.command(rich_help_panel="Run")(store)
 app.command(rich_help_panel="Run")(observe)
 app.command(rich_help_panel="Grow")(signs)
 app.command(rich_help_panel="Grow")(forecast)

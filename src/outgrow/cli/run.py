@@ -22,6 +22,7 @@ from outgrow.placement import (
     resolve,
     this_machine,
 )
+from outgrow.store import check_not_moved, url_of_durable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,6 +68,7 @@ def _supervise(
         raise AppMissingError("no app was named")
 
     _check_for_observer(resolved)
+    check_not_moved(settings.durable_url or url_of_durable(os.environ, settings.folder))
 
     def reread() -> Resolved:
         again = resolve(flags, this_machine())

@@ -19,6 +19,7 @@ from outgrow.host.durable.here import (
     step,
 )
 from outgrow.host.durable.hints import ALL, Hints
+from outgrow.host.durable.names import is_gone
 from outgrow.host.durable.plain import Outbox
 from outgrow.host.durable.source import DurableSource, kept_source
 from outgrow.host.exchange import Exchange
@@ -122,6 +123,7 @@ __all__ = [
     "enqueue_many",
     "findings_of",
     "forms_of",
+    "is_gone",
     "keeping",
     "kept_source",
     "lifespan",

@@ -24,12 +24,21 @@ from outgrow.store.durable.errors import (
     SecondBlockError,
     StoreBusyError,
     StoreLostError,
+    StoreMovedError,
+    StoreMoveError,
     StoreOwnedError,
     StoreVersionError,
     SubscriptionMissingError,
 )
 from outgrow.store.durable.failures import failure_of
 from outgrow.store.durable.ids import new_id, wall_clock
+from outgrow.store.durable.moving.move import (
+    Moved,
+    check_not_moved,
+    give_up_move,
+    look_at_move,
+    move_store,
+)
 from outgrow.store.durable.opening import durable_at
 from outgrow.store.durable.outbox import (
     Message,
@@ -108,6 +117,7 @@ __all__ = [
     "Log",
     "Message",
     "MessageSizeError",
+    "Moved",
     "Mover",
     "NewJob",
     "OutboxError",
@@ -126,6 +136,8 @@ __all__ = [
     "Start",
     "StoreBusyError",
     "StoreLostError",
+    "StoreMoveError",
+    "StoreMovedError",
     "StoreOwnedError",
     "StoreVersionError",
     "SubscriptionMissingError",
@@ -135,13 +147,17 @@ __all__ = [
     "ThreadRows",
     "block_here",
     "check_batch",
+    "check_not_moved",
     "check_result",
     "collecting",
     "database",
     "delete_statement",
     "durable_at",
     "failure_of",
+    "give_up_move",
     "handled_here",
+    "look_at_move",
+    "move_store",
     "new_id",
     "outbox_table",
     "read_statement",

@@ -91,3 +91,16 @@ class OutboxError(DurableError):
 
     code = "OG717"
     hint = "Publish in a transaction of one database, SQLite or PostgreSQL, that has the outbox"
+
+
+class StoreMovedError(DurableError):
+    """The events and jobs of a place have moved to another, or are on their way there."""
+
+    code = "OG718"
+    hint = "Set `OUTGROW_DURABLE_URL` to the place that the error names"
+
+
+class StoreMoveError(DurableError):
+    """Events and jobs cannot be moved from this place to that one, or not now."""
+
+    code = "OG719"

@@ -13,9 +13,12 @@ import secrets
 import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
 from outgrow.errors import OutgrowError, PackageMissingError
+from outgrow.store.address import address_of
 from outgrow.store.durable.errors import StoreLostError, StoreVersionError
+from outgrow.store.durable.moving.mark import Mark, check_here
 from outgrow.store.durable.postgres.schema import VERSIONS
 
 try:
@@ -70,6 +73,7 @@ class Pool:
         clock: The time; the server's where None.
         is_pooled: Whether PgBouncer stands between.
         versions: What brings the tables forwards.
+        is_moving: Whether it is opened by who moves another store there.
     """
 
     def __init__(
@@ -81,8 +85,10 @@ class Pool:
         is_fast: bool = False,
         connections_max: int = CONNECTIONS_MAX,
         versions: Sequence[str] = VERSIONS,
+        is_moving: bool = False,
     ) -> None:
         self._url = url
+        self._is_moving = is_moving
         self._clock = clock
         self._is_pooled = is_pooled
         self._begin_so = _BEGIN + ("SET LOCAL synchronous_commit = off;" if is_fast else "")
@@ -100,6 +106,21 @@ class Pool:
         Raises:
             StoreLostError: The server cannot be reached.
             StoreVersionError: Its tables are newer than we are.
+            StoreMovedError: Another store moves there, and not all of it has come.
+        """
+        await self.connect()
+        try:
+            await self.run(self._bring_forwards)
+        except BaseException:
+            await self.stop()
+            raise
+        self._is_ready = True
+
+    async def connect(self) -> None:
+        """Connect, and leave all as it is.
+
+        Raises:
+            StoreLostError: The server cannot be reached.
         """
         create_pool: Any = asyncpg.create_pool  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         self._pool = create_pool(
@@ -118,8 +139,6 @@ class Pool:
             await self._pool
         except _LOST as problem:
             raise _lost(problem, may_be_kept=False) from None
-        await self.run(self._bring_forwards)
-        self._is_ready = True
 
     async def stop(self) -> None:
         """Close all connections."""
@@ -220,13 +239,7 @@ class Pool:
     async def _make_days(self, connection: Connection) -> None:
         """Have partitions for what is finished today and tomorrow."""
         today = self.now_ms() // DAY_MS
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _TABLES_LOCK)
-        for day in (today - 1, today, today + 1):
-            await connection.execute(
-                f"CREATE TABLE IF NOT EXISTS outgrow.job_done_{day} "
-                f"PARTITION OF outgrow.job_done FOR VALUES FROM ({day * DAY_MS}) "
-                f"TO ({(day + 1) * DAY_MS})"
-            )
+        await make_days(connection, (today - 1, today, today + 1))
         self._days.update((today, today + 1))
 
     async def _look_at_clock(self, connection: Connection) -> None:
@@ -256,7 +269,28 @@ class Pool:
         for number in range(found + 1, known + 1):
             await connection.execute(self._versions[number - 1])
             await connection.execute("INSERT INTO outgrow.version VALUES ($1)", number)
+        if not self._is_moving:
+            check_here(address_of(self._url).shown, await move_in(connection))
         await self._make_days(connection)
+
+
+async def make_days(connection: Connection, days: Iterable[int]) -> None:
+    """Have partitions for what was or is finished on these days, counted since 1970."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _TABLES_LOCK)
+    for day in days:
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS outgrow.job_done_{day} "
+            f"PARTITION OF outgrow.job_done FOR VALUES FROM ({day * DAY_MS}) "
+            f"TO ({(day + 1) * DAY_MS})"
+        )
+
+
+async def move_in(connection: Connection) -> Mark | None:
+    """The move to this database that is not over, if there is one."""
+    if await connection.fetchval("SELECT to_regclass('outgrow.moving')") is None:
+        return None  # of an earlier version, or nothing at all
+    found = await connection.fetchrow("SELECT id, state, other FROM outgrow.moving")
+    return Mark(UUID(bytes=found["id"].bytes), found["state"], found["other"]) if found else None
 
 
 class _StaleError(Exception):

@@ -163,5 +163,13 @@ CREATE INDEX dead_group ON outgrow.dead (fingerprint, number, died_ms);
 CREATE INDEX dead_id ON outgrow.dead (id);
 """
 
-VERSIONS: tuple[str, ...] = (_FIRST,)
+# A move from another store that is not over, and how far it is; none where nothing moves.
+_MOVING = """
+CREATE TABLE outgrow.moving (
+    id uuid PRIMARY KEY, state text NOT NULL, other text NOT NULL,
+    reached text NOT NULL DEFAULT '', after bytea
+);
+"""
+
+VERSIONS: tuple[str, ...] = (_FIRST, _MOVING)
 """What brings the tables from the version before to each version, from 1 on."""

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from outgrow.store.durable.errors import LeaseLostError
+from outgrow.store.durable.moving.mark import Mark
 from outgrow.store.durable.records import Lease
 
 Row = tuple[Any, ...]
@@ -77,3 +78,11 @@ def next_epoch(db: WriterConnection) -> int:
 def marks(count: int) -> str:
     """Placeholders for so many values."""
     return ",".join("?" * count)
+
+
+def move_in(db: sqlite3.Connection) -> Mark | None:
+    """The move from a file to another place, if there is or was one."""
+    if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'moving'").fetchone():
+        return None  # of an earlier version
+    found = db.execute("SELECT id, state, other FROM moving").fetchone()
+    return Mark(UUID(bytes=found[0]), found[1], found[2]) if found else None

@@ -157,5 +157,12 @@ CREATE INDEX dead_group ON dead (fingerprint, number, died_ms);
 CREATE INDEX dead_id ON dead (id);
 """
 
-VERSIONS: tuple[str, ...] = (_FIRST,)
+# A move to another store: from here, begun or over; none where nothing moves.
+_MOVING = """
+CREATE TABLE moving (
+    id BLOB PRIMARY KEY, state TEXT NOT NULL, other TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+VERSIONS: tuple[str, ...] = (_FIRST, _MOVING)
 """What brings the tables from the version before to each version, from 1 on."""

@@ -25,7 +25,8 @@ from outgrow.store.durable.errors import (
     StoreOwnedError,
     StoreVersionError,
 )
-from outgrow.store.durable.sqlite.rows import WriterConnection
+from outgrow.store.durable.moving.mark import check_here
+from outgrow.store.durable.sqlite.rows import WriterConnection, move_in
 from outgrow.store.durable.sqlite.schema import VERSIONS
 
 if TYPE_CHECKING:
@@ -66,14 +67,21 @@ class Writer:
         is_fast: Not to wait for the disk: what was written last may be lost with the power, and
             nothing else is.
         versions: What brings the tables forwards.
+        is_moving: Whether it is opened by who moves it to another place.
     """
 
     def __init__(
-        self, path: Path, *, is_fast: bool = False, versions: Sequence[str] = VERSIONS
+        self,
+        path: Path,
+        *,
+        is_fast: bool = False,
+        versions: Sequence[str] = VERSIONS,
+        is_moving: bool = False,
     ) -> None:
         self.path = path
         self._is_fast = is_fast
         self._versions = versions
+        self._is_moving = is_moving
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._owner: sqlite3.Connection | None = None
@@ -86,6 +94,7 @@ class Writer:
         Raises:
             StoreOwnedError: Another has it.
             StoreVersionError: Its tables are newer than we are.
+            StoreMovedError: What was in it is elsewhere, or on its way there.
         """
         opening = asyncio.ensure_future(asyncio.to_thread(self._open))
         try:
@@ -160,6 +169,8 @@ class Writer:
             db.execute("PRAGMA wal_autocheckpoint=0")
             db.execute("PRAGMA cache_size=-65536")
             _bring_forwards(db, self.path, self._versions)
+            if not self._is_moving:
+                check_here(f"sqlite:///{self.path}", move_in(db))
         except BaseException:
             db.close()
             raise

@@ -1,0 +1,1 @@
+"""Moves all that is kept of events and jobs from one store to another."""

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,12 @@ FREEZES = 4 if os.environ.get("OUTGROW_FAULTS") == "long" else 2
 
 
 @contextmanager
-def working(url: str, ledger: Path, name: str) -> Iterator[subprocess.Popen[bytes]]:
+def working(
+    url: str, ledger: Path, name: str, env: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process that works; killed at the latest at the end."""
     command = [sys.executable, "-m", "tests.contracts.working", url, str(ledger), name]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, env=env) as process:
         try:
             yield process
         finally:
@@ -48,12 +50,17 @@ def lines_of(ledger: Path) -> list[list[str]]:
 
 def wait_for_lines(ledger: Path, process: subprocess.Popen[bytes], count: int) -> None:
     """Until the ledger has so many lines."""
+    wait_until(lambda: len(lines_of(ledger)) >= count, ledger, process)
+
+
+def wait_until(is_so: Callable[[], bool], ledger: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the process has brought this about."""
     end = time.monotonic() + WAIT_SECONDS
-    while len(lines_of(ledger)) < count:
+    while not is_so():
         if process.poll() is not None:
             stderr = process.stderr
             raise AssertionError(stderr.read().decode() if stderr else "it ended")
-        assert time.monotonic() < end, f"{len(lines_of(ledger))} of {count} lines"
+        assert time.monotonic() < end, f"{len(lines_of(ledger))} lines were written"
         os.sched_yield()
 
 

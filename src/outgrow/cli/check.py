@@ -6,13 +6,14 @@ import contextlib
 import dataclasses
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from outgrow.cli.show import EXIT_FAILED, EXIT_MISUSE, out, out_json, talk
 from outgrow.errors import AppError
-from outgrow.host import Finding, code_of, findings_of
+from outgrow.host import Coupling, Finding, code_of, coupling_of, findings_of
 
 
 def check(
@@ -28,6 +29,14 @@ def check(
         str | None,
         typer.Option(metavar="FOLDER", help="Import modules from here.", show_default=False),
     ] = None,
+    coupling: Annotated[
+        bool,
+        typer.Option(
+            "--coupling",
+            help="Of any code base, what in it cannot change alone: reads source and git history, "
+            "and imports nothing. TARGET is a folder; this one if none.",
+        ),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Find mistakes in services: signatures, clients, circles, calls that block.
@@ -36,6 +45,9 @@ def check(
 
     The exit code is 1 where it found something, and 2 where it could not look.
     """
+    if coupling:
+        _check_coupling(targets or ["."], is_json=json)
+        return
     begun = time.monotonic()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what the code prints while it is imported
@@ -54,6 +66,41 @@ def check(
             out(line)
     if found:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _check_coupling(targets: list[str], *, is_json: bool) -> None:
+    begun = time.monotonic()
+    if len(targets) > 1 or not Path(targets[0]).is_dir():
+        talk(f"cannot look at {' '.join(targets)}: `--coupling` takes one folder")
+        raise typer.Exit(EXIT_MISUSE)
+    told = coupling_of(Path(targets[0]))
+    if not told.file_count:
+        talk(f"cannot look at {targets[0]}: there is no Python file that could be read")
+        raise typer.Exit(EXIT_MISUSE)
+    seconds = time.monotonic() - begun
+    if is_json:
+        named = {
+            "findings": [dataclasses.asdict(each) for each in told.findings],
+            "missing": told.missing,
+            "files": told.file_count,
+            "parts": told.part_count,
+            "commits": told.commit_count,
+            "since": told.since,
+        }
+        out_json({**named, "seconds": round(seconds, 3)})
+    else:
+        for line in coupled_lines(told, seconds):
+            out(line)
+    if told.findings:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def coupled_lines(told: Coupling, seconds: float) -> list[str]:
+    """What is coupled, as lines of text."""
+    *lines, last = lines_of(list(told.findings), told.file_count, seconds)
+    lines += [f"not looked at: {each}" for each in told.missing]
+    since = f", {told.commit_count} commits since {told.since}" if told.since else ""
+    return [*lines, f"{last}, {told.part_count} parts{since}"]
 
 
 def lines_of(found: list[Finding], file_count: int, seconds: float) -> list[str]:

@@ -48,6 +48,15 @@ from outgrow.host.seeing import see_through
 from outgrow.host.services import Host, app_of
 
 if TYPE_CHECKING:
+    from outgrow.host.coupling import (
+        SHARERS_MIN,
+        WRITERS_MIN,
+        Coupling,
+        Shared,
+        coupling_of,
+        reached,
+        shared_of,
+    )
     from outgrow.host.durable.keeper import KeeperHints, keeping
     from outgrow.host.durable.kept import KeptStore
     from outgrow.host.review import (
@@ -71,9 +80,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL",
+    "SHARERS_MIN",
+    "WRITERS_MIN",
     "Beat",
     "Begin",
     "Clock",
+    "Coupling",
     "DatabaseEntry",
     "Directory",
     "Drain",
@@ -107,6 +119,7 @@ __all__ = [
     "Release",
     "Report",
     "ServiceEntry",
+    "Shared",
     "Started",
     "SubscriptionEntry",
     "Watch",
@@ -119,6 +132,7 @@ __all__ = [
     "client",
     "code_of",
     "committed",
+    "coupling_of",
     "enqueue",
     "enqueue_many",
     "findings_of",
@@ -130,18 +144,28 @@ __all__ = [
     "picture_of",
     "progress",
     "publish",
+    "reached",
     "see_through",
+    "shared_of",
     "step",
     "uses",
     "wait",
 ]
 
 
+_COUPLING = "outgrow.host.coupling"
 _HOMES = {
+    "Coupling": _COUPLING,
     "KeeperHints": "outgrow.host.durable.keeper",
     "KeptStore": "outgrow.host.durable.kept",
+    "SHARERS_MIN": _COUPLING,
+    "Shared": _COUPLING,
+    "WRITERS_MIN": _COUPLING,
     "WebServer": "outgrow.host.serving",
+    "coupling_of": _COUPLING,
     "keeping": "outgrow.host.durable.keeper",
+    "reached": _COUPLING,
+    "shared_of": _COUPLING,
 }
 
 

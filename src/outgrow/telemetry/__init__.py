@@ -35,6 +35,7 @@ from outgrow.telemetry.reports import ObserverAddress
 from outgrow.telemetry.routes import route_here, watch_frameworks
 from outgrow.telemetry.sql.book import StatementBook, statements
 from outgrow.telemetry.sql.book import links_of as statement_links
+from outgrow.telemetry.sql.fingerprint import statement_of
 from outgrow.telemetry.stations import (
     Station,
     StationBook,
@@ -212,6 +213,7 @@ __all__ = [
     "squares_of",
     "start_recording",
     "statement_links",
+    "statement_of",
     "statements",
     "station_book",
     "stop_recording",

@@ -178,3 +178,30 @@ def test_type_checkers_accept_the_examples_of_the_guide(tmp_path: Path, command:
         [sys.executable, "-m", *command], cwd=tmp_path, capture_output=True, check=False, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_coupling_is_told_of_code_that_is_not_imported(outgrow: Outgrow, tmp_path: Path) -> None:
+    files = {"orders/a.py": "import stock.a\n1 / 0\n", "stock/a.py": "import orders.a\n"}
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+    ended = outgrow("check", "--coupling", str(tmp_path))
+    assert ended.code == 1
+    first, hint, missing, last = ended.out.splitlines()
+    assert "orders/a.py:1  import circle  `orders` and `stock` import each other; " in first
+    assert hint.strip().startswith("hint: Cut it there: ")
+    assert missing.startswith("not looked at: what changes together: not a git repository")
+    assert re.fullmatch(r"1 finding in 2 files \(\d\.\d s\), 2 parts", last)
+
+
+def test_coupling_as_json_says_what_was_not_looked_at(outgrow: Outgrow, tmp_path: Path) -> None:
+    (tmp_path / "alone.py").write_text("")
+    ended = outgrow("check", "--coupling", str(tmp_path), "--json")
+    told = json.loads(ended.out)
+    assert (ended.code, told["findings"], told["files"], told["parts"]) == (0, [], 1, 1)
+    assert told["missing"][0].startswith("what changes together: ")
+
+
+@pytest.mark.parametrize("target", ["nowhere", "."])
+def test_coupling_of_nothing_is_a_misuse(outgrow: Outgrow, tmp_path: Path, target: str) -> None:
+    assert outgrow("check", "--coupling", str(tmp_path / target)).code == 2

@@ -10,10 +10,9 @@ from collections import defaultdict
 
 from outgrow.capacity.signs.adding import statements_of
 from outgrow.capacity.signs.sign import Finding, Missing, Seen
+from outgrow.host import SHARERS_MIN, WRITERS_MIN
 
 NAME = "many owners"
-WRITERS = 2
-SHARERS = 4
 SHARE = 0.1
 
 
@@ -37,23 +36,23 @@ def look(seen: Seen) -> list[Finding] | Missing:
             severity="warn",
             subject=f"{database} {table}",
             value=len(services),
-            threshold=WRITERS,
+            threshold=WRITERS_MIN,
             text=f"{', '.join(sorted(services))} all write it",
         )
         for (database, table), services in writers.items()
-        if len(services) >= WRITERS
+        if len(services) >= WRITERS_MIN
     ]
     for database, by_service in spent.items():
         total = sum(by_service.values()) or 1.0
         large = [name for name, seconds in by_service.items() if seconds / total >= SHARE]
-        if len(large) >= SHARERS:
+        if len(large) >= SHARERS_MIN:
             found.append(
                 Finding(
                     sign=NAME,
                     severity="severe",
                     subject=database,
                     value=len(large),
-                    threshold=SHARERS,
+                    threshold=SHARERS_MIN,
                     text=f"{', '.join(sorted(large))} each take a tenth of its time or more",
                 )
             )

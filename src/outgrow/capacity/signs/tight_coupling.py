@@ -10,10 +10,9 @@ from itertools import combinations
 
 from outgrow.capacity.signs.adding import links_of
 from outgrow.capacity.signs.sign import Finding, Missing, Seen
+from outgrow.host import reached, shared_of
 
 NAME = "tight coupling"
-COMMITS_MIN = 5
-SHARED = 0.30
 
 
 def look(seen: Seen) -> list[Finding] | Missing:
@@ -24,16 +23,14 @@ def look(seen: Seen) -> list[Finding] | Missing:
         frozenset((seen.service_of.get(one.caller, ""), seen.service_of.get(one.callee, "")))
         for one in links_of(seen.windows).values()
     }
-    touched = {name: sum(name in one for one in seen.commits) for name in seen.imports}
+    reach = {name: reached(seen.imports, name) for name in seen.imports}
     found: list[Finding] = []
     for one, other in combinations(sorted(seen.imports), 2):
-        both = sum(one in commit and other in commit for commit in seen.commits)
-        rarer = min(touched[one], touched[other])
-        share = both / rarer if rarer else 0.0
+        shared = shared_of(one, other, seen.commits)
         ways = {
-            "imports in a circle": _reaches(seen, one, other) and _reaches(seen, other, one),
+            "imports in a circle": other in reach[one] and one in reach[other],
             "calls": frozenset((one, other)) in calls,
-            "shared commits": both >= COMMITS_MIN and share >= SHARED,
+            "shared commits": shared.is_coupled,
         }
         count = sum(ways.values())
         if count >= 2:
@@ -45,20 +42,9 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     subject=f"{one}, {other}",
                     value=count,
                     threshold=2,
-                    text=f"Coupled by {named}; {both} commits touch both ({share:.0%})",
-                    numbers={"shared_commits": both, "shared_ratio": share},
+                    text=f"Coupled by {named}; {shared.both} commits touch both "
+                    f"({shared.ratio:.0%})",
+                    numbers={"shared_commits": shared.both, "shared_ratio": shared.ratio},
                 )
             )
     return found
-
-
-def _reaches(seen: Seen, start: str, goal: str) -> bool:
-    known, ahead = {start}, [start]
-    while ahead:
-        for name in seen.imports.get(ahead.pop(), frozenset()):
-            if name == goal:
-                return True
-            if name not in known:
-                known.add(name)
-                ahead.append(name)
-    return False

@@ -284,6 +284,7 @@ export interface Objective {
   goal_percent: number;
   calls: number;
   days: number;
+  latency_ms: number | null;
   good_percent: number | null;
   budget_left_percent: number | null;
   burns: Burn[];
@@ -584,6 +585,8 @@ export interface Verified {
   route: string;
   steps: VerifiedStep[];
   others_cores: number;
+  driver_cores: number;
+  mix_off_percent: number;
 }
 
 export interface VerifiedStep {

@@ -44,8 +44,10 @@ from outgrow.capacity.signs import SIGN_NAMES, Finding, Seen, look_for_signs
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
 from outgrow.capacity.verify import (
     Course,
+    Draw,
     Driver,
     Score,
+    Sending,
     Step,
     first_of,
     loads_of,
@@ -60,6 +62,7 @@ __all__ = [
     "BiggerMachine",
     "BiggerPool",
     "Course",
+    "Draw",
     "Driver",
     "Due",
     "Evidence",
@@ -88,6 +91,7 @@ __all__ = [
     "Response",
     "Score",
     "Seen",
+    "Sending",
     "SplitOut",
     "StatementWindow",
     "StationWindow",

@@ -38,6 +38,11 @@ class Look:
         busy = later.busy_seconds - self.busy_seconds - (later.own_seconds - self.own_seconds)
         return max(busy / (later.at - self.at) - app_cores, 0.0)
 
+    def own_cores(self, later: Look) -> float:
+        """Mean number of cores that this process has used since then."""
+        seconds = later.at - self.at
+        return (later.own_seconds - self.own_seconds) / seconds if seconds > 0 else 0.0
+
 
 def look(stat: Path = _STAT) -> Look:
     """How it is now."""

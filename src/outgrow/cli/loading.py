@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import time
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,14 +12,15 @@ from urllib.parse import urlencode
 import msgspec
 
 from outgrow.cli import bystanders
+from outgrow.cli.verdict import is_disturbed
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from outgrow.capacity import Course, Driver, Step
-    from outgrow.cli.mixing import Mixed
-    from outgrow.cli.sending import Sender
+    from outgrow.cli.mixing import Source
     from outgrow.placement import ApiClient
 
 SEEN_SECONDS_MAX = 30.0
@@ -29,9 +28,8 @@ SEEN_SECONDS_MAX = 30.0
 _LOOK_SECONDS = 1.0
 _SAME_RATIO = 0.05
 """Fewer requests of others than this share are an error of counting."""
-DISTURBED_RATIO = 0.1
-"""Others that take this part of the cores make a test say little."""
-_SEED = 1
+OTHER_MIX_RATIO = 0.2
+"""More than this sent to other routes than now, and the forecast is of another mix."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +39,12 @@ class Found:
     Attributes:
         told: As the API tells load tests.
         end: Why it ended.
+        steps: In turn.
     """
 
     told: dict[str, Any]
     end: str
+    steps: Sequence[Step]
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,13 @@ class Around:
     Attributes:
         others_per_second: Requests that others sent.
         others_cores: Cores that others used.
+        driver_cores: Cores that this process used.
         span_ms: When it began and ended.
     """
 
     others_per_second: float
     others_cores: float
+    driver_cores: float
     span_ms: tuple[float, float]
 
 
@@ -68,37 +70,29 @@ class LoadTest:
 
     Attributes:
         api: Of the observer.
-        sender: To the app.
-        mix: What is sent.
+        source: Says what is sent.
+        chance: Draws the pauses between requests.
         told: The forecast, as the API tells it.
-        since: What it rests on.
+        curve: What was foretold of the times of the first of the routes, by load.
         folder: Where the result is kept.
     """
 
     api: ApiClient
-    sender: Sender
-    mix: Sequence[Mixed]
+    source: Source
+    chance: random.Random
     told: dict[str, Any]
-    since: str
+    curve: Sequence[dict[str, Any]]
     folder: Path
 
-    async def run(self, rate_max: float, seconds: float, say: Callable[[str], None]) -> Found:
+    async def run(self, course: Course, say: Callable[[str], None]) -> Found:
         """Run it, wait for what the observer saw of it, and keep it.
 
         Raises:
             OutgrowError: The observer does not answer, or it cannot be kept.
         """
-        from outgrow.capacity import Course, Driver
+        from outgrow.capacity import Driver
 
-        chance = random.Random(_SEED)
-        limit = self.told["saturation_per_second"]
-
-        async def send(kind: int) -> int:
-            return await self.sender.send(chance.choice(self.mix[kind].examples))
-
-        curve = await asyncio.to_thread(self._curve)
-        course = Course(limit["best"], rate_max, seconds)
-        driver = Driver(send, [one.share for one in self.mix], chance)
+        driver = Driver(self.source.draw, len(self.source.routes), self.chance)
         began_ms = time.time() * 1e3
         before = bystanders.look()
         try:
@@ -106,17 +100,22 @@ class LoadTest:
         finally:
             # Kept at once, also if somebody stops it: what was sent must not become evidence.
             after, ended_ms = bystanders.look(), time.time() * 1e3
-            self.sender.close()
+            self.source.close()
             if course.steps:
-                around = Around(0.0, 0.0, (began_ms, ended_ms))
-                self._keep(self._found(course, curve, {}, around))
+                around = Around(0.0, 0.0, 0.0, (began_ms, ended_ms))
+                self._keep(self._found(course, {}, around))
         if course.end == "limit":
             say("waiting for the observer's last windows of it")
         loads = await self._loads(bound_ms, ended_ms) if course.end == "limit" else {}
         others = await asyncio.to_thread(self._others, course.steps, began_ms, ended_ms)
         app_cores = await asyncio.to_thread(self._app_cores, began_ms, ended_ms)
-        around = Around(others, before.others_cores(after, app_cores), (began_ms, ended_ms))
-        found = self._found(course, curve, loads, around)
+        around = Around(
+            others_per_second=others,
+            others_cores=before.others_cores(after, app_cores),
+            driver_cores=before.own_cores(after),
+            span_ms=(began_ms, ended_ms),
+        )
+        found = self._found(course, loads, around)
         self._keep(found)
         return found
 
@@ -135,11 +134,6 @@ class LoadTest:
             )
         await driver.end()
         return since_ms
-
-    def _curve(self) -> list[dict[str, Any]]:
-        """What was foretold of the times of the most frequent route."""
-        query = urlencode({"from": self.since, "operation": self.mix[0].route})
-        return self.api.get(f"forecast/response?{query}")["points"]
 
     async def _loads(self, from_ms: float, to_ms: float) -> dict[str, tuple[str, float]]:
         """How full each limit was, as soon as the observer has a window of it."""
@@ -174,7 +168,6 @@ class LoadTest:
     def _found(
         self,
         course: Course,
-        curve: list[dict[str, Any]],
         loads: dict[str, tuple[str, float]],
         around: Around,
     ) -> Found:
@@ -187,7 +180,8 @@ class LoadTest:
             is_reached=course.end == "limit",
             first_measured=first_of(loads),
             others_per_second=around.others_per_second,
-            is_disturbed=around.others_cores > DISTURBED_RATIO * (os.cpu_count() or 1),
+            is_disturbed=is_disturbed(around.others_cores),
+            is_other_mix=self.source.off_ratio > OTHER_MIX_RATIO,
         )
         told = {
             "from_ms": around.span_ms[0],
@@ -203,22 +197,24 @@ class LoadTest:
             "first_foretold": list(found.first_foretold),
             "first_measured": found.first_measured,
             "is_held": found.is_held,
-            "route": self.mix[0].route,
+            "route": self.source.routes[0],
             "steps": [
                 {
                     "sent_per_second": step.sent_per_second,
                     "good_per_second": step.good_per_second,
                     "bad_percent": 100 * step.bad / max(step.good + step.bad, 1),
-                    "p99_ms": 1e3 * step.p99_seconds_by_kind[0],
+                    "p99_ms": 1e3 * step.quantile_seconds(0, 0.99),
                     "foretold_p99_ms": at_rate(
-                        curve, step.sent_per_second + around.others_per_second
+                        self.curve, step.sent_per_second + around.others_per_second
                     ),
                 }
                 for step in course.steps
             ],
             "others_cores": around.others_cores,
+            "driver_cores": around.driver_cores,
+            "mix_off_percent": 100 * self.source.off_ratio,
         }
-        return Found(told, course.end or "")
+        return Found(told, course.end or "", course.steps)
 
     def _keep(self, found: Found) -> None:
         """Keep it where the observer finds it."""

@@ -1,22 +1,30 @@
 """What a load test sends: the routes in the mix of now, each with requests that were really made.
 
-What is kept of traffic says how often each route was called, not with what: addresses may hold
-names and keys. So examples come from the access log, which holds paths and no bodies, and only
-those that change nothing (GET, HEAD) are repeated; all else needs an example that somebody wrote.
+What Outgrow keeps of traffic says how often each route was called, not with what: addresses may
+hold names and keys. So examples come from the access log and from traces of OpenTelemetry, which
+hold paths and no bodies, and only those that change nothing (GET, HEAD) are repeated; all else
+needs an example that somebody wrote.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlencode, urlsplit
 
 from outgrow.cli.sending import Request
 from outgrow.errors import RefusedError, SettingValueError
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from outgrow.capacity import Sending
+    from outgrow.cli.sending import Sender
+    from outgrow.placement import ApiClient
 
 EXAMPLES_MAX = 200
 FILE_BYTES_MAX = 1024 * 1024
@@ -26,6 +34,11 @@ _ACCESS = re.compile(r'"([A-Z]+) (/\S*) HTTP/[\d.]+"\s+(\d{3})')
 _LINE = re.compile(r"([A-Z]+)\s+(/\S*)(?:\s+(.*))?")
 _PLACE = re.compile(r"\{[^}]*\}|<[^>]*>")
 _READS = ("GET", "HEAD")
+TRACES_MAX = 100
+_SERVER = 2
+_REFUSED = 400
+OTHERS = "others"
+"""Requests of no route that is known."""
 _HINT = "Write a file with a line `METHOD PATH [BODY]` for each, and name it by `--requests`"
 
 
@@ -44,14 +57,117 @@ class Mixed:
     examples: tuple[Request, ...]
 
 
+class Source(Protocol):
+    """Where the requests of a load test come from.
+
+    Attributes:
+        routes: Their kinds, the most frequent in the traffic of now first.
+        off_ratio: Share of what was sent that the traffic of now would have sent to other routes.
+    """
+
+    @property
+    def routes(self) -> Sequence[str]: ...  # noqa: D102
+
+    @property
+    def off_ratio(self) -> float: ...  # noqa: D102
+
+    def draw(self) -> Sending:
+        """What is sent next."""
+        ...
+
+    def in_words(self) -> Sequence[str]:
+        """What is to be sent, in lines for people."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open and idle."""
+        ...
+
+
+@dataclass(frozen=True)
+class Mix:
+    """Examples in the mix of now.
+
+    Attributes:
+        sender: To the app.
+        chance: Draws routes and examples.
+        mixed: The routes.
+    """
+
+    sender: Sender
+    chance: random.Random
+    mixed: Sequence[Mixed]
+    off_ratio: float = 0.0
+
+    @property
+    def routes(self) -> Sequence[str]:
+        """Kinds of what is sent."""
+        return [one.route for one in self.mixed]
+
+    def draw(self) -> Sending:
+        """One of the routes by their shares, and one of its examples."""
+        from outgrow.capacity import Sending
+
+        shares = [one.share for one in self.mixed]
+        (kind,) = self.chance.choices(range(len(shares)), shares)
+        example = self.chance.choice(self.mixed[kind].examples)
+        return Sending(kind, partial(self._send, example))
+
+    def in_words(self) -> Sequence[str]:
+        """Each route, with its share and how many examples there are."""
+        return [
+            f"{100 * one.share:3.0f} %  {one.route}  ({_shown_count(len(one.examples))})"
+            for one in self.mixed
+        ]
+
+    def close(self) -> None:
+        """Close the sender."""
+        self.sender.close()
+
+    async def _send(self, request: Request) -> int:
+        return (await self.sender.send(request)).status
+
+
+def _shown_count(count: int) -> str:
+    return "1 example" if count == 1 else f"{count} examples"
+
+
 def from_log(texts: Iterable[str]) -> list[Request]:
     """Requests that changed nothing and were answered well, from lines of an access log."""
     found: dict[tuple[str, str], None] = {}
     for text in texts:
         seen = _ACCESS.search(text)
-        if seen and seen[1] in _READS and int(seen[3]) < 400:
+        if seen and seen[1] in _READS and int(seen[3]) < _REFUSED:
             found[seen[1], seen[2]] = None
     return [Request(method=method, path=path) for method, path in found]
+
+
+def from_traces(api: ApiClient, since: str) -> list[Request]:
+    """Requests that changed nothing and were answered well, of traces that tell their paths.
+
+    Our own tell the route alone; those of OpenTelemetry's instrumentation tell `url.path`.
+    """
+    query = urlencode({"from": since, "limit": TRACES_MAX})
+    rows = api.get(f"traces?{query}")["traces"]
+    found: dict[tuple[str, str], None] = {}
+    for row in rows:
+        for span in api.get(f"traces/{row['trace_id']}?{urlencode({'from': since})}")["spans"]:
+            seen = _request_told(span)
+            if seen is not None:
+                found[seen] = None
+    return [Request(method=method, path=path) for method, path in found]
+
+
+def _request_told(span: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Method and path, by the conventions of today or those before."""
+    told = span["attributes"]
+    method = told.get("http.request.method") or told.get("http.method")
+    path = told.get("url.path") or told.get("http.target") or told.get("http.url")
+    status = told.get("http.response.status_code") or told.get("http.status_code") or 200
+    if span["kind"] != _SERVER or method not in _READS or not isinstance(path, str):
+        return None
+    path = urlsplit(path).path
+    return (method, path) if path.startswith("/") and int(status) < _REFUSED else None
 
 
 def from_file(path: Path) -> list[Request]:
@@ -76,6 +192,22 @@ def from_file(path: Path) -> list[Request]:
     return found
 
 
+class RouteFinder:
+    """Says of which route a request is, as frameworks would.
+
+    Args:
+        routes: Such as `GET /items/{id}`.
+    """
+
+    def __init__(self, routes: Iterable[str]) -> None:
+        self._patterns = {route: _pattern(route) for route in _nearest_first(routes)}
+
+    def route_of(self, request: Request) -> str | None:
+        """The first route that its path fits; None where there is none."""
+        told = f"{request.method} {request.path.partition('?')[0]}"
+        return next((name for name, each in self._patterns.items() if each.fullmatch(told)), None)
+
+
 def mix_of(calls: Mapping[str, float], examples: Sequence[Request]) -> tuple[Mixed, ...]:
     """The mix of now, with examples of each route.
 
@@ -89,11 +221,10 @@ def mix_of(calls: Mapping[str, float], examples: Sequence[Request]) -> tuple[Mix
     Raises:
         RefusedError: Too much of the traffic has no example.
     """
-    by_route: dict[str, list[Request]] = {route: [] for route in _nearest_first(calls)}
-    patterns = {route: _pattern(route) for route in by_route}
+    by_route: dict[str, list[Request]] = {route: [] for route in calls}
+    finder = RouteFinder(calls)
     for one in examples:
-        told = f"{one.method} {one.path.partition('?')[0]}"
-        route = next((route for route, each in patterns.items() if each.fullmatch(told)), None)
+        route = finder.route_of(one)
         if route is not None and len(by_route[route]) < EXAMPLES_MAX:
             by_route[route].append(one)
     for route, found in by_route.items():

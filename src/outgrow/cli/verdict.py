@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
+
+DISTURBED_RATIO = 0.1
+"""Others that take this part of the cores make a test say little."""
+DAY_MS = 86_400_000
+
+
+def is_disturbed(others_cores: float) -> bool:
+    """Whether others took so many of the cores that a load test says little."""
+    return others_cores > DISTURBED_RATIO * (os.cpu_count() or 1)
 
 
 def verdict(told: dict[str, Any]) -> list[str]:
@@ -18,6 +28,12 @@ def verdict(told: dict[str, Any]) -> list[str]:
         return lines
     binds = f"`{told['first_measured']}` " if told["first_measured"] else ""
     lines.append(f"measured: {binds}at {measured} requests/s")
+    if told["is_held"] is None and not is_disturbed(told["others_cores"]):
+        lines.append(
+            f"{told['mix_off_percent']:.0f} % of what was sent went to other routes than before: "
+            "the forecast is of another mix."
+        )
+        return lines
     if told["is_held"] is None:
         lines.append(
             f"Others took {told['others_cores']:.1f} cores meanwhile: less than was foretold says "

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlencode
 
 import typer
 
-from outgrow.cli import mixing
-from outgrow.cli.loading import LoadTest
-from outgrow.cli.sending import Sender
+from outgrow.cli.baseline import TOLERANCE_PERCENT
 from outgrow.cli.show import EXIT_FAILED, ms_shown, out, out_json, table, talk
 from outgrow.cli.verdict import verdict
-from outgrow.errors import RefusedError, SettingValueError
-from outgrow.placement import ApiClient, ControlClient
+from outgrow.cli.verifying import Wanted, verified
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from outgrow.cli.verifying import Answers
 
-    from outgrow.cli.mixing import Mixed
-
-ANSWER_SECONDS = 60.0
-LOG_LINES = 5000
 ENDLESS_MS = 60_000
 """A minute of the API stands for longer, and for no end."""
-RATE_RATIO_MAX = 1.5
-"""Where nobody says how many requests a second may be sent: so much of the forecast's upper end."""
 _NUMBERS = {"sent/s", "served/s", "badly", "p99 ms", "foretold p99 ms"}
 _ENDS = {
     "bound": "the limit was not reached at {rate:,.0f} requests/s: allow more by `--rate-max`",
@@ -37,123 +26,140 @@ _ENDS = {
 }
 
 
+_Folder = Annotated[str, typer.Option(help="The supervisor's folder.")]
+_Since = Annotated[
+    str, typer.Option(metavar="TIME", help="The forecast rests on what was measured since.")
+]
+_Yes = Annotated[bool, typer.Option("--yes", help="The app may be loaded until its limit binds.")]
+_At = Annotated[
+    str | None,
+    typer.Option(
+        metavar="3x|120/s", help="Ask whether so much traffic is borne, and send no more."
+    ),
+]
+_BaselineFile = Annotated[
+    Path | None,
+    typer.Option("--baseline", metavar="FILE", help="Fail if the knee is lower than there."),
+]
+_Tolerance = Annotated[
+    float,
+    typer.Option(min=0.0, max=90.0, metavar="PERCENT", help="By so much it may be lower."),
+]
+_Save = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Write the knee, to be a baseline."),
+]
+_Plan = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Score what that plan foretold, once it is applied."),
+]
+_RateMax = Annotated[
+    float | None,
+    typer.Option(min=1.0, help="Send no more a second; not set: 1.5 times the foretold limit."),
+]
+_Seconds = Annotated[float, typer.Option(min=30.0, max=1800.0, help="How long it may take.")]
+_Requests = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Examples, a line `METHOD PATH [BODY]` each."),
+]
+_Scenario = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Python with `visitor`, who says what is sent next."),
+]
+_WarmUp = Annotated[
+    float | None,
+    typer.Option(
+        min=1.0,
+        metavar="RATE",
+        help="With a scenario: first send so much a second, as the traffic of now.",
+    ),
+]
+_Header = Annotated[
+    list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Sent with each request.")
+]
+_Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
 def verify(
-    folder: Annotated[str, typer.Option(help="The supervisor's folder.")] = ".outgrow",
-    since: Annotated[
-        str, typer.Option(metavar="TIME", help="The forecast rests on what was measured since.")
-    ] = "-1h",
-    yes: Annotated[
-        bool, typer.Option("--yes", help="The app may be loaded until its limit binds.")
-    ] = False,
-    rate_max: Annotated[
-        float | None,
-        typer.Option(min=1.0, help="Send no more a second; not set: 1.5 times the foretold limit."),
-    ] = None,
-    seconds: Annotated[
-        float, typer.Option(min=30.0, max=1800.0, help="How long it may take.")
-    ] = 90.0,
-    requests: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Examples, a line `METHOD PATH [BODY]` each."),
-    ] = None,
-    header: Annotated[
-        list[str] | None, typer.Option(metavar="'NAME: VALUE'", help="Sent with each request.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    folder: _Folder = ".outgrow",
+    since: _Since = "-1h",
+    yes: _Yes = False,
+    at: _At = None,
+    baseline_file: _BaselineFile = None,
+    tolerance: _Tolerance = TOLERANCE_PERCENT,
+    save: _Save = None,
+    plan: _Plan = None,
+    rate_max: _RateMax = None,
+    seconds: _Seconds = 90.0,
+    requests: _Requests = None,
+    scenario: _Scenario = None,
+    warm_up: _WarmUp = None,
+    header: _Header = None,
+    json: _Json = False,
 ) -> None:
     """Score the forecast: send the mix of now, ever more of it, until the first limit binds.
 
     Requests come by chance and do not wait for one another (an open loop), and their time counts
-    from when they were due. Examples are taken from the access log, of GET and HEAD alone, or from
-    a file. It loads the app that runs, so it asks for `--yes`. The result is kept in the folder,
-    shown by `outgrow forecast`, and what was sent is no evidence for later forecasts. Exit code 1
-    says that the forecast did not hold, or that this is not known.
+    from when they were due. Examples are taken from the access log and traces, of GET and HEAD
+    alone, or from a file; or a scenario says what is sent. It loads the app that runs, so it asks
+    for `--yes`. The result is kept in the folder, shown by `outgrow forecast`, and what was sent
+    is no evidence for later forecasts.
+
+    Exit code 1 says that the forecast did not hold; with `--at`, that so much is not borne; with
+    `--baseline`, that the knee has fallen; or that this is not known.
     """
-    api = ApiClient(folder, seconds=ANSWER_SECONDS)
-    told = api.get(f"forecast?{urlencode({'times': 1, 'from': since})}")
-    if told["refusal"]:
-        raise RefusedError(
-            f"there is no forecast to verify: {told['refusal']['text']}",
-            hint=told["refusal"]["hint"],
-        )
-    control = ControlClient(folder)
-    calls = _calls(api, since)
-    mix = _mix(calls, control, requests)
-    limit = told["saturation_per_second"]
-    bound = float(rate_max or RATE_RATIO_MAX * limit["high"])
-    _announce(told, mix, bound, seconds)
-    left_out = sorted(calls.keys() - {one.route for one in mix})
-    if left_out:
-        talk(f"  left out, without an example: {', '.join(left_out)}")
-    sender = Sender(control.status()["addresses"][0], header or ())
-    if not yes:
-        raise SettingValueError(
-            "verify loads the app that runs, and slows down what others ask of it",
-            hint="Say `--yes` where that may be; `--rate-max` and `--seconds` bound it",
-        )
-    test = LoadTest(api=api, sender=sender, mix=mix, told=told, since=since, folder=Path(folder))
-    found = asyncio.run(test.run(bound, seconds, talk))
+    answers = verified(
+        folder,
+        since,
+        Wanted(
+            yes=yes,
+            at=at,
+            baseline=baseline_file,
+            tolerance_percent=tolerance,
+            save=save,
+            plan=plan,
+            rate_max=rate_max,
+            seconds=seconds,
+            requests=requests,
+            scenario=scenario,
+            warm_up=warm_up,
+            headers=tuple(header or ()),
+        ),
+    )
     if json:
-        out_json({**found.told, "end": found.end})
+        out_json(answers.told)
     else:
-        _print(found.told, found.end, bound)
-    if not found.told["is_held"]:
+        _print(answers)
+    if not answers.is_good:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _calls(api: ApiClient, since: str) -> dict[str, float]:
-    """How often each route was called."""
-    called = api.get(f"operations?{urlencode({'from': since})}")["operations"]
-    return {
-        one["name"]: float(one["calls"])
-        for one in called
-        if one["kind"] == "route" and not one["name"].startswith("WEBSOCKET ")
-    }
-
-
-def _mix(calls: dict[str, float], control: ControlClient, file: Path | None) -> tuple[Mixed, ...]:
-    """What is sent: written examples before those of the log."""
-    written = mixing.from_file(file) if file is not None else []
-    entries = control.logs(urlencode({"lines": LOG_LINES, "follow": 0}), follows=False)
-    return mixing.mix_of(calls, [*written, *mixing.from_log(one["text"] for one in entries)])
-
-
-def _announce(told: dict[str, Any], mix: Sequence[Mixed], rate_max: float, seconds: float) -> None:
-    limit = told["saturation_per_second"]
-    talk(
-        f"foretold: `{told['first'][0]}` binds at {limit['best']:,.0f} requests/s "
-        f"({limit['low']:,.0f} to {limit['high']:,.0f})"
-    )
-    talk(f"to send: up to {rate_max:,.0f} requests/s, for {seconds:.0f} s at the most")
-    for one in mix:
-        talk(f"  {100 * one.share:3.0f} %  {one.route}  ({_shown_count(len(one.examples))})")
-
-
-def _shown_count(count: int) -> str:
-    return "1 example" if count == 1 else f"{count} examples"
-
-
-def _print(told: dict[str, Any], end: str, rate_max: float) -> None:
-    rows = [
-        {
-            "sent/s": f"{step['sent_per_second']:,.1f}",
-            "served/s": f"{step['good_per_second']:,.1f}",
-            "badly": f"{step['bad_percent']:.1f} %",
-            "p99 ms": ms_shown(step["p99_ms"]),
-            "foretold p99 ms": _interval_ms(step["foretold_p99_ms"]),
-        }
-        for step in told["steps"]
-    ]
-    for line in table(rows, _NUMBERS):
+def _print(answers: Answers) -> None:
+    told, end = answers.found.told, answers.found.end
+    for line in table([_row(step) for step in told["steps"]], _NUMBERS):
         out(line)
     out(f"(times of `{told['route']}`)")
     out()
-    for line in verdict(told):
-        out(line)
-    if end in _ENDS:
-        talk(_ENDS[end].format(rate=rate_max))
+    if answers.bearing is None:
+        for line in verdict(told):
+            out(line)
+    for answer in (answers.bearing, answers.compared):
+        if answer is not None:
+            out(answer.sentence)
+    if end in _ENDS and not (end == "bound" and answers.bearing):
+        talk(_ENDS[end].format(rate=answers.rate_max))
     else:
         talk("it is kept, and `outgrow forecast 10` tells of it")
+
+
+def _row(step: dict[str, Any]) -> dict[str, str]:
+    return {
+        "sent/s": f"{step['sent_per_second']:,.1f}",
+        "served/s": f"{step['good_per_second']:,.1f}",
+        "badly": f"{step['bad_percent']:.1f} %",
+        "p99 ms": ms_shown(step["p99_ms"]),
+        "foretold p99 ms": _interval_ms(step["foretold_p99_ms"]),
+    }
 
 
 def _interval_ms(one: dict[str, float] | None) -> str:

@@ -11,11 +11,12 @@ if TYPE_CHECKING:
     from outgrow.dashboard.observer import Observer
     from outgrow.dashboard.posts import stand_alone
     from outgrow.dashboard.record import keep_verified
-    from outgrow.dashboard.shapes import Verified
+    from outgrow.dashboard.shapes import Between, Verified
     from outgrow.dashboard.silencing import Silence, silences_in
 
 _HOMES = {
     "Access": "access",
+    "Between": "shapes",
     "Observer": "observer",
     "Promise": "objectives",
     "Silence": "silencing",
@@ -33,6 +34,7 @@ _HOMES = {
 
 __all__ = [
     "Access",
+    "Between",
     "Observer",
     "Promise",
     "Silence",

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from outgrow.telemetry import Backlog, WindowSum, WorkerSum
 
 KEPT_SECONDS = 60.0
+REFUSED_SECONDS = 2.0
+"""Who waits for enough traffic must hear of it soon."""
 SENTENCE_SECONDS = 60.0
 HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
@@ -114,14 +116,14 @@ class Foresight:
 
         Those who ask for nearly the same within a minute get the same answer.
         """
-        from outgrow.capacity import forecast, observed
+        from outgrow.capacity import Refusal, forecast, observed
 
         from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
         kept_ns = int(KEPT_SECONDS * 1e9)
         key = (from_ns // kept_ns, to_ns // kept_ns)
         with self._asking:
             known = self._kept.get(key)
-            if known is not None and time.monotonic() - known[0] < KEPT_SECONDS:
+            if known is not None and time.monotonic() < known[0]:
                 return known[1]
             groups = self._groups()
             windows = self._source.windows(from_ns, to_ns)
@@ -133,7 +135,8 @@ class Foresight:
             )
             found = forecast(evidence, objectives=self._objectives())
             told = Told(evidence, found, groups)
-            self._kept = {key: (time.monotonic(), told)}
+            kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
+            self._kept = {key: (time.monotonic() + kept_seconds, told)}
             return told
 
     def _objectives(self) -> list[Objective]:

@@ -150,6 +150,7 @@ def kept(
         goal_percent=promise.goal_percent,
         calls=whole.calls,
         days=max(0.0, (now_ns - from_ns) / _DAY_NS),
+        latency_ms=promise.latency_ms,
         good_percent=100 * whole.good / whole.calls if whole.calls else None,
         budget_left_percent=None if used is None else 100 * (1 - used),
         burns=[

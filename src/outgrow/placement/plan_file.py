@@ -85,6 +85,13 @@ class _Pattern(msgspec.Struct, frozen=True):
 class _Step(msgspec.Struct, frozen=True):
     pattern: _Pattern
     by: Literal["apply", "hand", "itself"]
+    first_after: str = ""
+
+
+class _Bears(msgspec.Struct, frozen=True):
+    best: float
+    low: float
+    high: float
 
 
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +101,8 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     times: float
     change: PlannedChange
     steps: list[_Step] = []
+    target_per_second: float = 0.0
+    bears: _Bears | None = None
     stuck: str = ""
     by_hand: str = ""
 
@@ -104,6 +113,25 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
         if self.stuck and self.by_hand:
             left.append(f"`{self.stuck}` is in the way: {self.by_hand}")
         return left
+
+    @property
+    def foretold(self) -> dict[str, Any]:
+        """What is foreseen once the plan is carried out, as the API tells forecasts.
+
+        Raises:
+            RefusedError: The plan does not tell it, or has no step.
+        """
+        if self.bears is None or not self.steps:
+            raise RefusedError(
+                "the plan changes nothing that could be verified",
+                hint="Leave out `--plan` to verify the forecast of now",
+            )
+        return {
+            "saturation_per_second": msgspec.to_builtins(self.bears),
+            "now_per_second": self.target_per_second / self.times,
+            "first": [self.steps[-1].first_after],
+            "ladder": [],
+        }
 
 
 def write_plan(path: Path, told: Mapping[str, Any]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from itertools import cycle
 
 import pytest
 
-from outgrow.capacity import Course, Driver, Interval, Step, first_of, loads_of, score
+from outgrow.capacity import Course, Driver, Interval, Sending, Step, first_of, loads_of, score
 from outgrow.capacity.verify.course import STEPS_COUNT
 from outgrow.capacity.verify.driving import IN_FLIGHT_MAX
 from tests.unit.capacity.made import steady
@@ -42,11 +44,12 @@ def driven(
     foretold: float = 100.0,
     rate_max: float = 1000.0,
     seconds: float = 100.0,
+    asked: float = 0.0,
 ) -> Course:
-    course = Course(foretold, rate_max, seconds)
+    course = Course(foretold, rate_max, seconds, asked)
 
     async def drive() -> None:
-        driver = Driver(send, [1.0], random.Random(3))
+        driver = Driver(lambda: Sending(0, partial(send, 0)), 1, random.Random(3))
         for rate, length in course.rates_to_go():
             course.take(await driver.step(rate, length))
         await driver.end()
@@ -139,20 +142,40 @@ def test_requests_beyond_the_most_under_way_are_not_sent() -> None:
     assert most == IN_FLIGHT_MAX
 
 
-def test_kinds_are_sent_in_their_shares() -> None:
-    counts = [0, 0]
+def test_times_are_told_by_kind() -> None:
+    kinds = cycle((0, 1, 1, 1))
 
     async def send(kind: int) -> int:
-        counts[kind] += 1
+        await passing(0.1 * (1 + kind))
         return 200
 
+    def draw() -> Sending:
+        kind = next(kinds)
+        return Sending(kind, partial(send, kind))
+
     async def drive() -> Step:
-        return await Driver(send, [0.25, 0.75], random.Random(1)).step(200.0, 20.0)
+        return await Driver(draw, 2, random.Random(1)).step(200.0, 20.0)
 
     with asyncio.Runner(loop_factory=Virtual) as runner:
         step = runner.run(drive())
-    assert counts[1] / sum(counts) == pytest.approx(0.75, abs=0.03)
-    assert len(step.p99_seconds_by_kind) == 2
+    assert [round(step.quantile_seconds(kind, 0.5), 2) for kind in (0, 1)] == [0.1, 0.2]
+
+
+@pytest.mark.parametrize(
+    ("asked", "end"),
+    [pytest.param(80.0, "bound", id="borne"), pytest.param(130.0, "limit", id="too much")],
+)
+def test_a_course_that_asks_about_a_rate_stays_there_and_goes_no_further(
+    asked: float, end: str
+) -> None:
+    course = driven(Served(5, 0.05), asked=asked)
+    assert course.end == end
+    assert max(step.rate_per_second for step in course.steps) == pytest.approx(
+        asked if end == "bound" else 0.8 * asked, rel=0.3
+    )
+    assert [step.rate_per_second for step in course.steps[-2:]] == [
+        course.steps[-1].rate_per_second
+    ] * 2
 
 
 def test_a_slow_system_that_keeps_up_is_not_taken_to_be_full() -> None:

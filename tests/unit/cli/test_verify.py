@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,10 @@ import pytest
 
 pytest.importorskip("starlette")
 
+from outgrow.capacity import Course
 from outgrow.cli import bystanders, verdict
 from outgrow.cli.loading import LoadTest, at_rate
-from outgrow.cli.mixing import Mixed, from_file, from_log, mix_of
+from outgrow.cli.mixing import Mix, Mixed, from_file, from_log, mix_of
 from outgrow.cli.sending import Request, Sender
 from outgrow.dashboard.record import RECORD_MAX, keep_verified, verified_in
 from outgrow.dashboard.shapes import Verified
@@ -137,7 +139,8 @@ def sent(
         found: list[int | str] = []
         for one in requests:
             try:
-                found.append(await asyncio.wait_for(sender.send(one), 10))
+                answer = await asyncio.wait_for(sender.send(one), 10)
+                found.append(answer.status)
             except (OSError, EOFError) as problem:
                 found.append(type(problem).__name__)
         sender.close()
@@ -171,7 +174,7 @@ def test_a_connection_that_the_app_has_closed_is_not_used_again(tmp_path: Path) 
         sender = Sender(f"unix:{tmp_path / 'app'}")
         found: list[int] = []
         for _ in range(3):
-            found.append(await asyncio.wait_for(sender.send(TEA), 10))
+            found.append((await asyncio.wait_for(sender.send(TEA), 10)).status)
             others = asyncio.all_tasks() - {asyncio.current_task()}
             if others:
                 await asyncio.wait(others, timeout=10)
@@ -222,6 +225,19 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path / "state"
 
 
+def load_test(api: ApiClient, told: dict[str, Any], path: Path, folder: Path) -> LoadTest:
+    chance, sender = random.Random(1), Sender(f"unix:{path}")
+    mixed = [Mixed(route="GET /items/{id}", share=1.0, examples=(TEA,))]
+    return LoadTest(
+        api=api,
+        source=Mix(sender, chance, mixed),
+        chance=chance,
+        told=told,
+        curve=[],
+        folder=folder,
+    )
+
+
 def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) -> None:
     seats = asyncio.Semaphore(2)
 
@@ -241,14 +257,13 @@ def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) 
     api = ApiClient(folder)
     told = api.get("forecast?times=1")
     told["saturation_per_second"] = {"best": 60.0, "low": 50.0, "high": 70.0}
-    mix = [Mixed(route="GET /items/{id}", share=1.0, examples=(TEA,))]
     said: list[str] = []
 
     async def run() -> Any:
         server = await asyncio.start_unix_server(talk, tmp_path / "app")
-        sender = Sender(f"unix:{tmp_path / 'app'}")
-        test = LoadTest(api=api, sender=sender, mix=mix, told=told, since="-1h", folder=folder)
-        found = await test.run(400.0, 90.0, said.append)
+        found = await load_test(api, told, tmp_path / "app", folder).run(
+            Course(60.0, 400.0, 90.0), said.append
+        )
         await ended(server)
         return found
 
@@ -272,19 +287,11 @@ def test_a_test_that_is_stopped_is_kept_as_one_that_did_not_reach_the_limit(
 ) -> None:
     api = ApiClient(folder)
     told = api.get("forecast?times=1")
-    mix = [Mixed(route="GET /items/{id}", share=1.0, examples=(TEA,))]
 
     async def run() -> None:
         server = await asyncio.start_unix_server(answering(*[OK] * 10_000), tmp_path / "app")
-        test = LoadTest(
-            api=api,
-            sender=Sender(f"unix:{tmp_path / 'app'}"),
-            mix=mix,
-            told=told,
-            since="-1h",
-            folder=folder,
-        )
-        task = asyncio.create_task(test.run(400.0, 90.0, lambda _: None))
+        test = load_test(api, told, tmp_path / "app", folder)
+        task = asyncio.create_task(test.run(Course(322.0, 400.0, 90.0), lambda _: None))
 
         def stop(line: str) -> None:
             if line.startswith("  served"):
@@ -293,7 +300,7 @@ def test_a_test_that_is_stopped_is_kept_as_one_that_did_not_reach_the_limit(
         task.cancel()
         await asyncio.wait([task])
         assert verified_in(folder) == []
-        task = asyncio.create_task(test.run(400.0, 90.0, stop))
+        task = asyncio.create_task(test.run(Course(322.0, 400.0, 90.0), stop))
         await asyncio.wait([task])
         assert task.cancelled()
         await ended(server)
@@ -324,6 +331,12 @@ def told_of(**more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("more", "said"),
     [
+        pytest.param(
+            {"is_held": None, "mix_off_percent": 35.0},
+            "35 % of what was sent went to other routes than before: the forecast is of another "
+            "mix.",
+            id="another mix",
+        ),
         pytest.param({}, "The forecast held: it was 7 % above what was measured.", id="held"),
         pytest.param(
             {"is_held": False, "error_percent": -40.0},

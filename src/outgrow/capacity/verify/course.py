@@ -3,6 +3,8 @@
 At the rate at which less is served than is sent the load stays twice as long, so that the observer
 has whole windows of it. If all is served then, it was a burst, and the course goes on. It ends once
 the limit has bound, or the time is up.
+
+Where it is asked whether so much is borne, it goes no further than that, and stays there as long.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 RATIOS = (0.4, 0.6, 0.8, 0.95, 1.1, 1.3, 1.6, 2.0, 2.5)
 """Rates, as parts of the one that was foretold."""
+ASKED_RATIOS = (0.5, 0.8, 1.0)
+"""Rates, as parts of the one that is asked about."""
 STEPS_COUNT = 10
 """Into so many steps the time is divided."""
 HOLD_STEPS = 2
@@ -38,6 +42,7 @@ class Course:
         foretold_per_second: Where the limit is said to be.
         rate_max: No request more a second.
         seconds: That it may take.
+        asked_per_second: The rate that is asked about; 0 where the limit is.
         steps: Done, in turn.
         end: Why it is over; None while it is not.
     """
@@ -45,12 +50,15 @@ class Course:
     foretold_per_second: float
     rate_max: float
     seconds: float
+    asked_per_second: float = 0.0
     steps: list[Step] = field(default_factory=list["Step"])
     end: End | None = None
 
     @property
     def rates(self) -> list[float]:
         """All rates that may come, the bound the last one."""
+        if self.asked_per_second:
+            return [ratio * self.asked_per_second for ratio in ASKED_RATIOS]
         below = [ratio * self.foretold_per_second for ratio in RATIOS]
         below = [rate for rate in below if rate < self.rate_max]
         return below if len(below) == len(RATIOS) else [*below, self.rate_max]
@@ -69,7 +77,8 @@ class Course:
                 return
             yield rate, self.step_seconds
             left -= 1
-            if self.end is None and self._is_short():
+            is_asked = rate == self.asked_per_second
+            if self.end is None and (is_asked or self._is_short()):
                 yield rate, HOLD_STEPS * self.step_seconds
                 left -= HOLD_STEPS
                 if self.end is None and self._is_short():

@@ -30,8 +30,21 @@ _FAULT = 500
 _REFUSED = 400
 
 
-Sends = Callable[[int], Awaitable[int]]
-"""Sends a request of one kind; gives the status of the answer, 0 where there was none."""
+@dataclass(frozen=True)
+class Sending:
+    """A request that is to be sent now.
+
+    Attributes:
+        kind: Its place in the mix.
+        send: Sends it; gives the status of the answer, 0 where there was none.
+    """
+
+    kind: int
+    send: Callable[[], Awaitable[int]]
+
+
+Draw = Callable[[], Sending]
+"""Says what is sent next."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,8 @@ class Step:
         bad: Those that were refused for load, failed, or never came.
         turned_down: Of the good ones, those of status 4xx: the app does not take what is sent.
         late_seconds: By how much 1 in 100 was sent too late.
-        p50_seconds: Of answers that were served; 0 where there were none. Times by kind beside it.
+        p50_seconds: Of answers that were served; 0 where there were none.
+        seconds_by_kind: All times of those answers in their order, by kind.
     """
 
     rate_per_second: float
@@ -82,7 +96,7 @@ class Step:
     late_seconds: float
     p50_seconds: float
     p99_seconds: float
-    p99_seconds_by_kind: tuple[float, ...] = ()
+    seconds_by_kind: tuple[tuple[float, ...], ...] = ()
 
     @property
     def sent_per_second(self) -> float:
@@ -94,19 +108,23 @@ class Step:
         """Answers that were served."""
         return self.good / self.seconds
 
+    def quantile_seconds(self, kind: int, ratio: float) -> float:
+        """Of the times of one kind; 0 where there were none."""
+        return quantile(self.seconds_by_kind[kind], ratio)
+
 
 @dataclass
 class Driver:
     """Drives a system, one step after the other.
 
     Attributes:
-        send: Sends a request.
-        weights: How often each kind is sent.
-        chance: Draws pauses and kinds.
+        draw: Says what is sent next.
+        kinds: How many there are.
+        chance: Draws pauses.
     """
 
-    send: Sends
-    weights: Sequence[float]
+    draw: Draw
+    kinds: int
     chance: random.Random
     _ended: list[Ended] = field(default_factory=list[Ended])
     _under_way: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
@@ -130,30 +148,30 @@ class Driver:
         return self._counted(counted, sent, rate_per_second, loop.time() - from_time)
 
     def _begin(self, due: float, now: float) -> None:
-        (kind,) = self.chance.choices(range(len(self.weights)), self.weights)
+        drawn = self.draw()
         if len(self._under_way) >= IN_FLIGHT_MAX:
-            self._ended.append(Ended(kind, due, now - due, now - due, 0))
+            self._ended.append(Ended(drawn.kind, due, now - due, now - due, 0))
             return
-        task = asyncio.create_task(self._one(kind, due, now - due))
+        task = asyncio.create_task(self._one(drawn, due, now - due))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 
-    async def _one(self, kind: int, due: float, late_seconds: float) -> None:
+    async def _one(self, drawn: Sending, due: float, late_seconds: float) -> None:
         loop = asyncio.get_running_loop()
         status = 0
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                status = await self.send(kind)
+                status = await drawn.send()
         except (OSError, TimeoutError, EOFError):
             status = 0
-        self._ended.append(Ended(kind, due, late_seconds, loop.time() - due, status))
+        self._ended.append(Ended(drawn.kind, due, late_seconds, loop.time() - due, status))
 
     def _counted(
         self, ended: Sequence[Ended], sent: int, rate_per_second: float, seconds: float
     ) -> Step:
         good = [one for one in ended if one.is_good]
         times = sorted(one.seconds for one in good)
-        by_kind: list[list[float]] = [[] for _ in self.weights]
+        by_kind: list[list[float]] = [[] for _ in range(self.kinds)]
         for one in good:
             by_kind[one.kind].append(one.seconds)
         return Step(
@@ -166,7 +184,7 @@ class Driver:
             late_seconds=quantile(sorted(one.late_seconds for one in ended), 0.99),
             p50_seconds=quantile(times, 0.5),
             p99_seconds=quantile(times, 0.99),
-            p99_seconds_by_kind=tuple(quantile(sorted(each), 0.99) for each in by_kind),
+            seconds_by_kind=tuple(tuple(sorted(each)) for each in by_kind),
         )
 
     async def end(self) -> None:

@@ -35,7 +35,8 @@ class Score:
         first_foretold: What was said to bind first.
         first_measured: What did; empty where it was not reached, or nobody saw it.
         is_held: The intervals overlap, and what was said to bind did. None where nothing is known:
-            the limit was not reached and more may be borne, or the machine was busy with others.
+            the limit was not reached and more may be borne, the machine was busy with others, or
+            what was sent was another mix than that of the forecast.
     """
 
     foretold: Interval
@@ -60,6 +61,7 @@ def score(
     first_measured: str = "",
     others_per_second: float = 0.0,
     is_disturbed: bool = False,
+    is_other_mix: bool = False,
 ) -> Score:
     """Compare.
 
@@ -71,6 +73,7 @@ def score(
         first_measured: What was full; empty where that is not known.
         others_per_second: Requests that others sent meanwhile.
         is_disturbed: Others kept the machine busy: less than was foretold is no fault of it then.
+        is_other_mix: What was sent went to other routes than the forecast is of.
     """
     best = max(steps, key=lambda step: step.good_per_second)
     off = _NORMAL_95 * math.sqrt(max(best.good, 1)) / best.seconds
@@ -84,6 +87,8 @@ def score(
             is_held = None
     elif measured.low > foretold.high:
         is_held = False
+    if is_other_mix:
+        is_held = None
     return Score(
         foretold=foretold,
         measured=measured,

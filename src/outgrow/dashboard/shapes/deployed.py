@@ -116,6 +116,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         text: Such as `99 % within 300 ms`.
+        latency_ms: That; None where errors are promised about.
         good_percent: Over the days that the budget is for; None without calls.
         budget_left_percent: Below 0 the promise is broken.
         days: That the budget is for, or what is kept where that is less.
@@ -127,6 +128,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     goal_percent: float
     calls: int
     days: float
+    latency_ms: float | None = None
     good_percent: float | None = None
     budget_left_percent: float | None = None
     burns: list[Burn] = []

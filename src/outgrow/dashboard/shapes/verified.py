@@ -55,10 +55,13 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         error_percent: How far above what was measured the forecast was; negative below.
         first_foretold: What was said to bind first.
         first_measured: What did; empty where that is not known.
-        is_held: The forecast held; None where that is not known: the limit was not reached, or
-            others took cores meanwhile and less was measured than was foretold.
+        is_held: The forecast held; None where that is not known: the limit was not reached,
+            others took cores meanwhile and less was measured than was foretold, or what was sent
+            was another mix than that of the forecast.
         route: Whose times the steps tell.
         others_cores: Cores that others of the machine used meanwhile, besides the app and the test.
+        driver_cores: Cores that the test used, where it ran on the machine of the app.
+        mix_off_percent: Of what was sent, that went to other routes than the traffic before.
     """
 
     from_ms: float
@@ -73,3 +76,5 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     steps: list[VerifiedStep]
     others_cores: float = 0.0
+    driver_cores: float = 0.0
+    mix_off_percent: float = 0.0

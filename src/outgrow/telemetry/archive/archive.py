@@ -128,6 +128,7 @@ class Archive:
         )
         self._began: tuple[int, int] | None = None
         self._wake = threading.Event()
+        self._has_left = threading.Event()
         self._is_closed = False
         self._thread: threading.Thread | None = None
 
@@ -172,7 +173,12 @@ class Archive:
             Whether all of it could be written.
         """
         self._intake.tick()
-        return self._writer.write(self._clock_ns(), is_all=is_all)
+        has_left = self._has_left.is_set()
+        self._has_left.clear()
+        is_written = self._writer.write(self._clock_ns(), is_all=is_all or has_left)
+        if has_left and not is_written:
+            self._has_left.set()
+        return is_written
 
     def trim(self) -> list[str]:
         """Delete what is older than it may be, or more; returns the days that were deleted."""
@@ -204,8 +210,13 @@ class Archive:
         self._tell(report.spans, report.logs)
 
     def left(self, origin: Origin) -> None:
-        """A worker's connection ended. Unless it said so, or comes back in 10 s, it is lost."""
+        """A worker's connection ended. Unless it said so, or comes back in 10 s, it is lost.
+
+        What it told is written at once: nobody would tell it again if this process were killed.
+        """
         self._intake.left(origin)
+        self._has_left.set()
+        self._wake.set()
 
     def keep(
         self,

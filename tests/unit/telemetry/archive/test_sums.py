@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,24 @@ def test_a_restart_of_the_archive_counts_nothing_twice(tmp_path: Path, clock: Cl
     archive.take(teller.origin, teller.report())
     assert told(archive) == ledger(teller.calls)
     archive.close()
+
+
+@pytest.mark.parametrize("is_last", [True, False], ids=["with a last word", "without one"])
+def test_what_a_worker_told_that_left_outlives_a_killed_archive(
+    tmp_path: Path, clock: Clock, is_last: bool
+) -> None:
+    archive, teller = opened(tmp_path / "here", clock), Teller(clock)
+    for _ in range(2):
+        teller.work(5)
+        archive.take(teller.origin, teller.report())
+    archive.take(teller.origin, teller.report(is_last=is_last))
+    archive.left(teller.origin)
+    archive.write()
+    shutil.copytree(tmp_path / "here", tmp_path / "left by a kill")
+    archive.close()
+    again = opened(tmp_path / "left by a kill", clock)
+    assert told(again) == ledger(10)
+    again.close()
 
 
 @pytest.mark.timeout(90)

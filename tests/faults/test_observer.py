@@ -148,7 +148,7 @@ def test_a_stopped_observer_holds_nobody_up(watched: Watched) -> None:
 @pytest.mark.timeout(180)
 def test_files_that_cannot_grow_cost_nothing_but_time(watched: Watched) -> None:
     pid = watched.observer_pid
-    with Load(watched.server.port) as load, _no_more_writing(pid):
+    with Load(watched.server.port) as load, no_more_writing(pid):
         more(load, 500)
         watched.until_there()
     assert not load.outcome.failed, load.outcome.explain()
@@ -158,7 +158,7 @@ def test_files_that_cannot_grow_cost_nothing_but_time(watched: Watched) -> None:
 
 
 @contextmanager
-def _no_more_writing(pid: int) -> Iterator[None]:
+def no_more_writing(pid: int) -> Iterator[None]:
     """Any write beyond the first bytes of a file fails, as on a full disk."""
     before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, before[1]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,12 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from outgrow.telemetry import resident_bytes
-from tests.conformance.serving import Receiving, receiving
+from outgrow.telemetry.otlp.limits import ITEMS_MAX, NAMES_MAX
+from tests.conformance.serving import DAY_NS, Receiving, receiving
 
 MEBIBYTE = 1024**2
+MILLION = 1_000_000
+NOW_NS = time.time_ns()
 HEAD = "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-protobuf\r\n"
 
 
@@ -49,7 +53,8 @@ def spans_named(first: int, count: int) -> bytes:
     request = ExportTraceServiceRequest()
     spans = request.resource_spans.add().scope_spans.add().spans
     for number in range(first, first + count):
-        spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name=f"GET /{number}", kind=1)
+        span = spans.add(trace_id=b"t" * 16, span_id=b"s" * 8, name=f"GET /{number}", kind=1)
+        span.start_time_unix_nano = span.end_time_unix_nano = NOW_NS
     return request.SerializeToString()
 
 
@@ -90,3 +95,29 @@ def test_bombs_nonsense_and_a_flood_of_names_leave_memory_as_it_was(ours: Receiv
     assert counts.refused_requests == {("traces", "size"): 5, ("traces", "broken"): 5}
     assert counts.refused_items == {("traces", "names"): 10_000}
     assert counts.items == {"traces": 10_010}
+    assert lost(ours) == {
+        "requests of traces by OTLP (size)": 5,
+        "requests of traces by OTLP (broken)": 5,
+        "spans by OTLP (names)": 10_000,
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_million_names_are_refused_and_remembered_as_a_count(ours: Receiving) -> None:
+    assert post(ours, spans_named(0, ITEMS_MAX)) == 200
+    before = resident_bytes()
+    most = before
+    for first in range(ITEMS_MAX, MILLION, ITEMS_MAX):
+        assert post(ours, spans_named(first, ITEMS_MAX)) == 200
+        most = max(most, resident_bytes())
+    assert most - before < 150 * MEBIBYTE
+    assert ours.receiver.counts.items == {"traces": NAMES_MAX}
+    assert lost(ours) == {"spans by OTLP (names)": MILLION - NAMES_MAX}
+    ours.archive.write(is_all=True)
+    assert ours.archive.health().kept_bytes < 16 * MEBIBYTE
+
+
+def lost(ours: Receiving) -> dict[str, int]:
+    """What the archive tells of today that was not kept."""
+    return dict(ours.archive.lost(NOW_NS - DAY_NS, time.time_ns() + 10**9))

@@ -15,17 +15,19 @@ export function WorkersPage() {
     <>
       <Panel title="Workers" flush>
         <Shown asked={workers.value}>
-          {(found) =>
-            found.workers.length ? (
-              <>
-                <Table caption="Workers" columns={WORKERS} rows={found.workers} id={(row) => `${row.name} ${row.pid} ${row.began_at_ms}`} />
-                <Gaps gaps={found.gaps} />
-                <Dropped lost={found.lost} />
-              </>
-            ) : (
-              <Empty title="No worker has reported">Start the app with <code>outgrow run</code>; its workers report by themselves.</Empty>
-            )
-          }
+          {(found) => (
+            <>
+              {found.workers.length ? (
+                <>
+                  <Table caption="Workers" columns={WORKERS} rows={found.workers} id={(row) => `${row.name} ${row.pid} ${row.began_at_ms}`} />
+                  <Gaps gaps={found.gaps} />
+                </>
+              ) : (
+                <Empty title="No worker has reported">Start the app with <code>outgrow run</code>; its workers report by themselves.</Empty>
+              )}
+              <Dropped lost={found.lost} />
+            </>
+          )}
         </Shown>
       </Panel>
       <Shown asked={series.value}>{(found) => (found.workers.length ? <Over series={found} /> : null)}</Shown>
@@ -99,11 +101,11 @@ function Gaps(props: { gaps: Gap[] }) {
   );
 }
 
-/** What was more than could be kept; the sums are exact all the same. */
+/** What found no room, and what others sent that was refused; the sums are exact all the same. */
 function Dropped(props: { lost: Record<string, number> }) {
   const kinds = Object.entries(props.lost).filter(([, number]) => number > 0);
   if (kinds.length === 0) return null;
-  return <p class="more is-warn">▲ Not kept in this period, as there were too many: {kinds.map(([kind, number]) => `${count(number)} ${kind}`).join(", ")}. Calls are counted all the same.</p>;
+  return <p class="more is-warn">▲ Not kept in this period: {kinds.map(([kind, number]) => `${count(number)} ${kind}`).join(", ")}. Calls are counted all the same.</p>;
 }
 
 const GAPS_MAX = 8;

@@ -56,6 +56,8 @@ def lines_of(found: Mapping[str, Any]) -> list[str]:
             lines.append(
                 f"{_clock(gap['from_ms'])}  nothing is known of {gap['worker']}'s last words"
             )
+    if lost := [f"{number:,} {kind}" for kind, number in found["lost"].items() if number]:
+        lines += [f"not kept, last {seconds} s: {', '.join(lost)}"]
     return lines
 
 

@@ -104,6 +104,11 @@ class Feeds:
         if points and self._forwarder is not None:
             self._forwarder.kept((), (), points)
 
+    def lose(self, what: str, count: int) -> None:
+        """Have the archive count what others sent and is not kept."""
+        assert self._store is not None
+        self._store.lose(what, count)
+
     def close(self) -> None:
         """Finish what is being received, send on what waits for some seconds, and end.
 

@@ -83,7 +83,7 @@ class OtlpDesk:
             try:
                 answer = await self._answer(request, signal, access)
             except OtlpRefusedError as problem:
-                self.receiver.counts.refuse(signal, problem.reason)
+                self.receiver.refuse(signal, problem.reason)
                 content, headers = refusal(request.headers, problem)
                 if problem.status == 401:
                     headers["www-authenticate"] = "Bearer"

@@ -36,6 +36,7 @@ def test_operations_and_processes_are_shown_from_the_api(folder: Path) -> None:
     assert heading.split()[:3] == ["operation", "requests/s", "errors"]
     first = seen["operations"][0]
     assert first["name"] in text
+    assert f"not kept, last {observed.WINDOW_SECONDS} s: 214 spans" in lines
     assert lines[-1] == "look: http://127.0.0.1:7788"
     assert "GET /items" not in text  # what the supervisor counts is not shown beside it
 

@@ -35,12 +35,16 @@ class Kept:
 
     def __init__(self, error: Exception | None = None) -> None:
         self.spans: list[SpanRecord] = []
+        self.lost: dict[str, int] = {}
         self._error = error
 
     def keep(self, *, spans: Any = (), logs: Any = (), points: Any = ()) -> None:
         if self._error is not None:
             raise self._error
         self.spans += spans
+
+    def lose(self, what: str, count: int) -> None:
+        self.lost[what] = self.lost.get(what, 0) + count
 
 
 def request_of(*names: str) -> bytes:
@@ -144,10 +148,12 @@ def test_what_is_refused_says_why_in_the_format_of_the_request(
 
 
 def test_an_observer_that_sends_to_itself_refuses_it() -> None:
-    desk = desk_of()
+    kept = Kept()
+    desk = desk_of(kept)
     response = ask(desk, send(request_of("a"), PROTOBUF | {VIA_HEADER: desk.receiver.via}))
     assert response.status_code == 400
     assert desk.receiver.counts.refused_requests == {("traces", "loop"): 1}
+    assert kept.lost == {"requests of traces by OTLP (loop)": 1}
     assert ask(desk_of(), send(b"", PROTOBUF | {VIA_HEADER: "other"})).status_code == 200
 
 

@@ -229,6 +229,10 @@ class Archive:
         self._intake.keep(spans, logs, points)
         self._tell(spans, logs)
 
+    def lose(self, what: str, count: int) -> None:
+        """Count what was sent and is not kept, beside what finds no room here."""
+        self._intake.lose(what, count)
+
     def mark(self, at_ns: int, kind: str, text: str, /) -> None:
         """Mark a moment; it is read as soon as it is written, which is begun at once."""
         self._intake.mark(at_ns, kind, text)

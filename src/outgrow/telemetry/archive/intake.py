@@ -136,6 +136,11 @@ class Intake:
                 if found:
                     self._add(table, found)
 
+    def lose(self, what: str, count: int) -> None:
+        """Count what was not kept, and is counted by nobody here."""
+        with self._lock:
+            self._slots.add(self._clock_ns(), LOSSES, (what,), Count([count]))
+
     def mark(self, at_ns: int, kind: str, text: str) -> None:
         """Mark a moment."""
         row = (at_ns, kind[:_KIND_CHARACTERS_MAX], text[:TEXT_CHARACTERS_MAX])

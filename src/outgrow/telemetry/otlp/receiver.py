@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from outgrow.telemetry.otlp.bodies import check_encoding, inflated, too_large
 from outgrow.telemetry.otlp.decoding import OtlpDecoder
-from outgrow.telemetry.otlp.limits import SENT_BYTES_MAX
+from outgrow.telemetry.otlp.limits import SENT_BYTES_MAX, Signal
 from outgrow.telemetry.otlp.refusing import OtlpRefusedError, ReceivedCounts
 from outgrow.telemetry.otlp.replies import MEDIA_TYPE_OF, MEDIA_TYPES, failure, success
 from outgrow.telemetry.otlp.sending import VIA_HEADER
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from outgrow.telemetry.otlp.decoding import Format
-    from outgrow.telemetry.otlp.limits import Signal
+    from outgrow.telemetry.otlp.refusing import Reason
     from outgrow.telemetry.records import LogRecord, MetricPoint, SpanRecord
+
+NOUNS: dict[Signal, str] = {"traces": "spans", "metrics": "points", "logs": "lines"}
 
 
 class Keeping(Protocol):
@@ -31,6 +33,10 @@ class Keeping(Protocol):
         points: Sequence[MetricPoint] = (),
     ) -> None:
         """Keep what others sent."""
+        ...
+
+    def lose(self, what: str, count: int) -> None:
+        """Remember that so much was not kept, and why."""
         ...
 
 
@@ -89,9 +95,16 @@ class OtlpReceiver:
         """
         received = self._decoder.decode(signal, form, inflated(pieces, encoding))
         self.counts.take(signal, received.items, received.refused)
+        for reason, count in received.refused.items():
+            self._keeping.lose(f"{NOUNS[signal]} by OTLP ({reason})", count)
         if received.items:
             self._keeping.keep(spans=received.spans, logs=received.logs, points=received.points)
         return success(signal, form, sum(received.refused.values()), received.refused_text)
+
+    def refuse(self, signal: Signal, reason: Reason) -> None:
+        """Count a request that is refused as a whole."""
+        self.counts.refuse(signal, reason)
+        self._keeping.lose(f"requests of {signal} by OTLP ({reason})", 1)
 
 
 def encoding_in(headers: Mapping[str, str]) -> str:

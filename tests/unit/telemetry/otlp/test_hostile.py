@@ -38,6 +38,7 @@ class Kept:
 
     def __init__(self) -> None:
         self.count = 0
+        self.lost: dict[str, int] = {}
 
     def keep(
         self,
@@ -47,6 +48,9 @@ class Kept:
         points: Sequence[object] = (),
     ) -> None:
         self.count += len(spans) + len(logs) + len(points)
+
+    def lose(self, what: str, count: int) -> None:
+        self.lost[what] = self.lost.get(what, 0) + count
 
 
 def one_span(request: ExportTraceServiceRequest, name: str) -> None:
@@ -267,3 +271,4 @@ def test_what_is_refused_is_remembered_by_reason() -> None:
     assert kept.count == 1
     assert receiver.counts.items == {"traces": 1}
     assert receiver.counts.refused_items == {("traces", "ids"): 1}
+    assert kept.lost == {"spans by OTLP (ids)": 1}

@@ -314,6 +314,7 @@ class Week:
         return {
             f"exemplars {label}": lambda: archive.exemplars(self._name(), *last(), 200),
             f"traces {label}": traces,
+            f"newest spans {label}": lambda: archive.newest_spans(*last(), 200),
             f"traces of one {label}": lambda: traces(operation=self._name()),
             f"traces with errors {label}": lambda: traces(only_errors=True),
             f"slow traces {label}": lambda: traces(operation=self._name(), min_ns=80_000_000),

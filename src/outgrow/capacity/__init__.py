@@ -28,7 +28,7 @@ from outgrow.capacity.forecast import (
 from outgrow.capacity.growth import GrowthPlan, GrowthStep, Move, grow, move_of
 from outgrow.capacity.host import calibrate, keep, kept, slowdown_curve
 from outgrow.capacity.knees import Objective
-from outgrow.capacity.observed import observed
+from outgrow.capacity.observed import observed, service_of, statements_of
 from outgrow.capacity.patterns import (
     BY_HAND,
     BiggerMachine,
@@ -40,7 +40,8 @@ from outgrow.capacity.patterns import (
     cost_of,
 )
 from outgrow.capacity.refusal import Reason, Refusal
-from outgrow.capacity.signs import SIGN_NAMES, Finding, Seen, look_for_signs
+from outgrow.capacity.signs import SIGN_NAMES, Finding, Looked, Seen, look_for_signs
+from outgrow.capacity.traced import traces_of
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
 from outgrow.capacity.verify import (
     Course,
@@ -75,6 +76,7 @@ __all__ = [
     "Kind",
     "Limit",
     "LinkWindow",
+    "Looked",
     "Machine",
     "Move",
     "NestingWindow",
@@ -112,5 +114,8 @@ __all__ = [
     "response",
     "response_curve",
     "score",
+    "service_of",
     "slowdown_curve",
+    "statements_of",
+    "traces_of",
 ]

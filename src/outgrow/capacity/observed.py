@@ -21,6 +21,7 @@ from outgrow.capacity.evidence import (
     OperationWindow,
     ProcessWindow,
     Recorded,
+    StatementWindow,
     StationWindow,
     Window,
 )
@@ -29,7 +30,14 @@ from outgrow.telemetry import quantile_ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from outgrow.telemetry import Backlog, CallSum, StationTotals, WindowSum, WorkerSum
+    from outgrow.telemetry import (
+        Backlog,
+        CallSum,
+        StatementTotals,
+        StationTotals,
+        WindowSum,
+        WorkerSum,
+    )
 
 WINDOW_SECONDS = 10.0
 _WHOLE_RATIO = 0.25
@@ -80,6 +88,34 @@ def _note_cores(cores: dict[str, int], window: WindowSum, reading: _Reading) -> 
         if station.used.kind == "cpu" and station.used.capacity:
             for machine in reading.machines_of(group_of(station.worker)):
                 cores[machine] = station.used.capacity
+
+
+def statements_of(totals: Iterable[StatementTotals]) -> tuple[StatementWindow, ...]:
+    """Statements of a period, each with the service that runs it."""
+    return tuple(
+        StatementWindow(
+            database=each.database,
+            fingerprint=each.fingerprint,
+            text=each.text,
+            caller=each.caller,
+            service=service_of(each.caller),
+            reads=tuple(each.reads),
+            writes=tuple(each.writes),
+            calls=each.calls,
+            rows=each.rows,
+            duration_seconds=each.duration_ns / _SECOND_NS,
+            buckets=each.buckets,
+            per_parent=each.per_parent,
+        )
+        for each in totals
+    )
+
+
+def service_of(caller: str) -> str:
+    """The service of an operation, `edge` for a route; empty for what is neither."""
+    if is_operation(caller):
+        return caller.partition(".")[0]
+    return "edge" if " " in caller else ""
 
 
 def group_of(worker: str) -> str:

@@ -19,11 +19,12 @@ import msgspec
 from outgrow.dashboard import shapes
 from outgrow.dashboard.growing import between, limit_ahead, operations_of, planned, responding
 from outgrow.dashboard.silencing import sorted_out
+from outgrow.dashboard.spotting import Beside, seen_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from outgrow.capacity import Forecast, Objective, Recorded, Refusal, Response
+    from outgrow.capacity import Forecast, Looked, Objective, Recorded, Refusal, Response
     from outgrow.dashboard.objectives import Promise
     from outgrow.dashboard.silencing import Silence
     from outgrow.telemetry import Backlog, WindowSum, WorkerSum
@@ -43,7 +44,7 @@ _NEEDED = ("numpy", "scipy")
 _log = logging.getLogger(__name__)
 
 
-class Windows(Protocol):
+class Windows(Beside, Protocol):
     """Where windows come from: the archive."""
 
     def windows(self, from_ns: int, to_ns: int, /) -> Sequence[WindowSum]:
@@ -68,6 +69,7 @@ class Told:
     plans: dict[tuple[float, bool], shapes.GrowthPlan] = field(
         default_factory=dict["tuple[float, bool]", shapes.GrowthPlan]
     )
+    looked: list[Looked] = field(default_factory=list["Looked"])
 
 
 class Foresight:
@@ -265,23 +267,7 @@ class Foresight:
         if self.lacks:
             needs = f"{self.lacks}, of the extra `foresee`"
             return shapes.Signs(signs=[], missing=[shapes.SignMissing(sign="all", needs=needs)])
-        told = self.told(from_ns, to_ns)
-        evidence, found = told.evidence, told.found
-        from outgrow.capacity import Refusal, Seen, look_for_signs
-
-        looked = look_for_signs(
-            Seen(
-                windows=tuple(evidence.windows()),
-                told=None if isinstance(found, Refusal) else found,
-                objectives=tuple(self._objectives()),
-                service_of={
-                    one.name: one.name.partition(".")[0]
-                    for window in evidence.windows()
-                    for one in window.operations
-                    if not one.is_entry
-                },
-            )
-        )
+        looked = self._looked(self.told(from_ns, to_ns), from_ns, to_ns)
         today = datetime.datetime.fromtimestamp(self._clock()).date()
         told_of, silenced = sorted_out(looked.findings, self._silences, today)
         return shapes.Signs(
@@ -292,6 +278,19 @@ class Foresight:
             ],
             silenced=silenced[:limit],
         )
+
+    def _looked(self, told: Told, from_ns: int, to_ns: int) -> Looked:
+        from outgrow.capacity import Refusal, look_for_signs
+
+        with self._asking:
+            if not told.looked:
+                forecast = None if isinstance(told.found, Refusal) else told.found
+                seen = seen_in(
+                    *(self._source, max(from_ns, to_ns - SECONDS_MAX * 10**9), to_ns),
+                    *(told.evidence, forecast, self._objectives()),
+                )
+                told.looked.append(look_for_signs(seen))
+            return told.looked[0]
 
 
 def without_tests(

@@ -132,7 +132,7 @@ def owners(count: int) -> Seen:
         statement(fingerprint=str(n), service=f"s{n}", writes=("orders",), duration_seconds=1.0)
         for n in range(count)
     ]
-    return Seen(windows=each(statements=tuple(rows)))
+    return Seen(windows=each(), statements=tuple(rows))
 
 
 def coupled() -> Seen:
@@ -183,8 +183,8 @@ PLANTED = [
         "contended GIL or cores",
         Seen(windows=each(processes=(ProcessWindow(group="web", gil_wait_p50_seconds=0.02),))),
     ),
-    ("repeated statement", Seen(windows=each(statements=(statement(per_parent={4: 50}),)))),
-    ("slow statement", Seen(windows=each(statements=(statement(buckets=buckets(0.7, 100)),)))),
+    ("repeated statement", Seen(statements=(statement(per_parent={4: 50}),))),
+    ("slow statement", Seen(statements=(statement(buckets=buckets(0.7, 100)),))),
     ("slowing statement", Seen(days=growing_days())),
     ("calls in a row", in_a_row()),
     ("backlog grows", filling()),
@@ -266,7 +266,6 @@ def healthy() -> Seen:
             stations=(*one.stations, pool, writer),
             queues=(queue,),
             processes=(process,),
-            statements=(statement(service="a"),),
             links=(link("GET /", "A.a", calls=100, attempts=100, bytes=90_00),),
         )
         for one in quiet.recorded
@@ -274,6 +273,7 @@ def healthy() -> Seen:
     trace = Trace(operation="GET /", seconds=0.1, steps=chain().traces[0].steps[:2])
     return Seen(
         windows=windows,
+        statements=(statement(service="a"),),
         days=calm,
         told=told(),
         traces=(trace,) * 6,

@@ -107,6 +107,9 @@ class Stored:
     def trace(self, trace_id: bytes) -> tuple[list[SpanRecord], list[LogRecord]]:
         return [one for one in self.spans if one.trace_id == trace_id], self.lines
 
+    def newest_spans(self, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
+        return [one for one in self.spans if from_ns <= one.at_ns < to_ns]
+
     def logs(self, search: source.LogSearch, from_ns: int, to_ns: int) -> source.Page[LogRecord]:
         self.searches.append((search, from_ns, to_ns))
         page = source.Page(self.lines[: search.limit])

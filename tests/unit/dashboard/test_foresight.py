@@ -19,6 +19,8 @@ from outgrow.telemetry import (
     CallSum,
     ProcessSum,
     ProcessTotals,
+    SpanRecord,
+    StatementTotals,
     StationSum,
     StationTotals,
     WindowSum,
@@ -102,6 +104,12 @@ class Recorded:
                 state="reporting",
             )
         ]
+
+    def statements(self, from_ns: int, to_ns: int) -> list[StatementTotals]:
+        return []
+
+    def newest_spans(self, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
+        return []
 
 
 END_NS = WINDOWS * STEP_NS

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from outgrow.capacity.evidence import (
         Buckets,
         LinkWindow,
-        StatementWindow,
         StationWindow,
         Window,
     )
@@ -92,24 +91,6 @@ def links_of(windows: Iterable[Window]) -> dict[tuple[str, str], LinkWindow]:
     return found
 
 
-def statements_of(windows: Iterable[Window]) -> dict[tuple[str, str], StatementWindow]:
-    """The statements by fingerprint and caller, each with its sums over all windows."""
-    found: dict[tuple[str, str], StatementWindow] = {}
-    for one in (one for window in windows for one in window.statements):
-        key = (one.fingerprint, one.caller)
-        have = found.get(key)
-        found[key] = one if have is None else replace(
-            one,
-            calls=have.calls + one.calls,
-            rows=have.rows + one.rows,
-            rows_examined=have.rows_examined + one.rows_examined,
-            duration_seconds=have.duration_seconds + one.duration_seconds,
-            buckets=merged((have.buckets, one.buckets)),
-            per_parent=merged((have.per_parent, one.per_parent)),
-        )  # fmt: skip
-    return found
-
-
 def calls_of(window: Window) -> int:
     """Calls of entries."""
     return sum(one.calls for one in window.operations if one.is_entry)
@@ -134,3 +115,12 @@ def gain_of_easing(told: Forecast | None, station: str, ratio: float) -> float |
     keep = np.full(len(told.model.classes), 1 - min(max(ratio, 0.0), 0.99))
     after = saturation(eased(told.model, station, keep))
     return float(after[0] / told.saturation_per_second.best)
+
+
+def gain_of_database(told: Forecast | None, database: str, ratio: float) -> float | None:
+    """The same where statements of a database take so much less: of its pools, or of its file."""
+    file = database.removeprefix("sqlite:")
+    names = {f"pool {database}", f"writer {file}", f"readers {file}"}
+    stations = [] if told is None else [one.name for one in told.model.stations]
+    mine = [name for name in stations if name.partition(" of ")[0] in names]
+    return max((gain_of_easing(told, name, ratio) or 0.0 for name in mine), default=None)

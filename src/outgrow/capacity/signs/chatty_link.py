@@ -1,14 +1,21 @@
-"""W15: two services talk much with one another: to part them would be dear.
+"""W15: two services talk much with one another, or one with what lies outside.
 
-Formula: calls in one run of the caller: 10, severe from 50; or bytes of one call: 64 kB, severe
-from 300 kB. What parting them would cost is told beside it.
+Formula: calls in one run of the caller: 10, severe from 50; or bytes of one call, where they are
+known: 64 kB, severe from 300 kB. What it would cost to part two services is told beside it.
+Statements are no link here: those that repeat have a sign of their own.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from outgrow.capacity.patterns.moving import CROSSING_SECONDS
 from outgrow.capacity.signs.adding import links_of, times_quantile
+from outgrow.capacity.signs.examples import traces_calling
 from outgrow.capacity.signs.sign import Finding, Missing, Seen, severity_of
+
+if TYPE_CHECKING:
+    from outgrow.capacity.evidence import LinkWindow
 
 NAME = "chatty link"
 WARN_CALLS, SEVERE_CALLS = 10.0, 50.0
@@ -17,14 +24,14 @@ WARN_BYTES, SEVERE_BYTES = 64_000.0, 300_000.0
 
 def look(seen: Seen) -> list[Finding] | Missing:
     """Each link with many or large calls."""
-    links = links_of(seen.windows)
+    links = [one for one in links_of(seen.windows).values() if _talks(one)]
     if not links:
         return Missing("links")
     runs: dict[str, int] = {}
     for one in (one for window in seen.windows for one in window.operations):
         runs[one.name] = runs.get(one.name, 0) + one.calls
     found: list[Finding] = []
-    for one in links.values():
+    for one in links:
         mean = one.calls / runs[one.caller] if runs.get(one.caller) else 0.0
         times = max(mean, times_quantile(one.per_parent, 0.95))
         size = one.bytes / max(one.calls, 1)
@@ -39,9 +46,28 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     subject=f"{one.caller} -> {one.callee}",
                     value=times,
                     threshold=WARN_CALLS,
-                    text=f"{times:.0f} calls of {size:.0f} bytes in one run; apart, they would"
-                    f" cost {cost * 1e3:.1f} ms of CPU",
-                    numbers={"bytes_per_call": size, "cpu_seconds_if_split": cost},
+                    text=_said(one, times, size, cost),
+                    numbers={
+                        "calls_count": one.calls,
+                        **({"bytes_per_call": size} if one.bytes else {}),
+                        **({} if _is_outside(one) else {"cpu_ms_if_split": 1e3 * cost}),
+                    },
+                    traces=traces_calling(seen, one),
                 )
             )
     return found
+
+
+def _is_outside(one: LinkWindow) -> bool:
+    return one.callee.startswith("http ")
+
+
+def _talks(one: LinkWindow) -> bool:
+    return _is_outside(one) or " " not in one.callee
+
+
+def _said(one: LinkWindow, times: float, size: float, cost: float) -> str:
+    of_bytes = f" of {size:.0f} bytes" if one.bytes else ""
+    said = f"{times:.0f} calls{of_bytes} in one run of `{one.caller}`"
+    apart = f"; apart, they would cost {cost * 1e3:.1f} ms of CPU"
+    return said if _is_outside(one) else said + apart

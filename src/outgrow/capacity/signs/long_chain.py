@@ -6,6 +6,7 @@ request: 2 is severe, as no transaction holds them together.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from outgrow.capacity.signs.sign import Finding, Missing, Seen, severity_of
@@ -22,34 +23,38 @@ def look(seen: Seen) -> list[Finding] | Missing:
     """Each operation with a long chain or with writes in several services."""
     if not seen.traces:
         return Missing("kept traces")
-    depths: dict[str, int] = {}
-    writers: dict[str, set[str]] = {}
+    depths: dict[str, tuple[int, str]] = {}
+    writers: dict[str, tuple[set[str], str]] = {}
     for trace in seen.traces:
-        depths[trace.operation] = max(depths.get(trace.operation, 0), _depth(trace))
-        wrote = {one.service for one in trace.steps if one.writes}
-        if len(wrote) > len(writers.get(trace.operation, ())):
-            writers[trace.operation] = wrote
+        depth = _depth(trace)
+        if depth > depths.get(trace.operation, (-1, ""))[0]:
+            depths[trace.operation] = (depth, trace.trace_id)
+        wrote = {one.service for one in trace.steps if one.writes and one.kind == "statement"}
+        if len(wrote) > len(writers.get(trace.operation, (set(), ""))[0]):
+            writers[trace.operation] = (wrote, trace.trace_id)
     found: list[Finding] = []
-    for name, depth in depths.items():
+    for name, (depth, trace_id) in depths.items():
         severity = severity_of(depth, WARN, SEVERE)
         if severity:
             text = f"`{name}` waits for a chain of {depth} calls between processes"
-            found.append(_finding(name, depth, WARN, text, is_severe=severity == "severe"))
-    for name, services in writers.items():
+            one = _finding(name, depth, WARN, text, trace_id)
+            found.append(replace(one, severity=severity))
+    for name, (services, trace_id) in writers.items():
         if len(services) >= WRITERS:
             text = f"`{name}` writes in {', '.join(sorted(services))}: an outbox would join them"
-            found.append(_finding(name, len(services), WRITERS, text, is_severe=True))
+            found.append(_finding(name, len(services), WRITERS, text, trace_id))
     return found
 
 
-def _finding(name: str, value: int, threshold: int, text: str, *, is_severe: bool) -> Finding:
+def _finding(name: str, value: int, threshold: int, text: str, trace_id: str) -> Finding:
     return Finding(
         sign=NAME,
-        severity="severe" if is_severe else "warn",
+        severity="severe",
         subject=name,
         value=value,
         threshold=threshold,
         text=text,
+        traces=(trace_id,) if trace_id else (),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from outgrow.capacity.signs import (
     background,
@@ -31,6 +31,7 @@ from outgrow.capacity.signs import (
     waiting,
     write_lock,
 )
+from outgrow.capacity.signs.examples import traces_of_operation
 from outgrow.capacity.signs.sign import Finding, Look, Missing, Seen
 
 _MODULES = (
@@ -69,7 +70,13 @@ def look_for_signs(seen: Seen) -> Looked:
             missing[name] = found.needs
         else:
             findings += found
+    findings = [_with_examples(seen, one) for one in findings]
     findings.sort(
         key=lambda one: (-(one.gain_ratio or 1), one.severity == "warn", -(one.share_ratio or 0))
     )
     return Looked(findings=tuple(findings), missing=missing)
+
+
+def _with_examples(seen: Seen, one: Finding) -> Finding:
+    """What is said of an operation is shown by its slowest calls."""
+    return one if one.traces else replace(one, traces=traces_of_operation(seen, one.subject))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from outgrow.capacity.signs.adding import statements_of
 from outgrow.capacity.signs.sign import Finding, Missing, Seen
 from outgrow.host import SHARERS_MIN, WRITERS_MIN
 
@@ -18,10 +17,9 @@ SHARE = 0.1
 
 def look(seen: Seen) -> list[Finding] | Missing:
     """Each table with several writers, and each database with many users."""
-    statements = list(statements_of(seen.windows).values())
     writers: dict[tuple[str, str], set[str]] = defaultdict(set)
     spent: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for one in statements:
+    for one in seen.statements:
         service = one.service or seen.service_of.get(one.caller, "")
         if not service:
             continue

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from outgrow.capacity.evidence import Window
+    from outgrow.capacity.evidence import StatementWindow, Window
     from outgrow.capacity.forecast import Forecast
     from outgrow.capacity.knees import Objective
 
@@ -29,8 +29,10 @@ class Step:
         parent: Place of the step that it belongs to; -1 for the first.
         begins_seconds: After the trace began.
         is_remote: It is a call to another process.
-        writes: It is a statement that changes rows.
+        writes: It is a statement that changes rows, or a request that asks another to change some.
         kind: `call`, `statement`, `http` or `other`.
+        has_failed: It ended with an error.
+        fingerprint: Of a statement.
     """
 
     name: str
@@ -41,15 +43,22 @@ class Step:
     kind: Literal["call", "statement", "http", "other"] = "call"
     is_remote: bool = False
     writes: bool = False
+    has_failed: bool = False
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One request that was kept, its steps in the order in which they began."""
+    """One request that was kept, each of its steps after the one that it belongs to.
+
+    Attributes:
+        trace_id: By which it is found, 32 hexadecimal digits.
+    """
 
     operation: str
     seconds: float
     steps: tuple[Step, ...]
+    trace_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +75,7 @@ class Seen:
 
     Attributes:
         windows: Of the last minutes or hours.
+        statements: All that ran in that time, by fingerprint and caller.
         days: One window for each day, oldest first.
         told: The forecast; None where it was refused.
         traces: Kept ones.
@@ -79,6 +89,7 @@ class Seen:
     """
 
     windows: tuple[Window, ...] = ()
+    statements: tuple[StatementWindow, ...] = ()
     days: tuple[Window, ...] = ()
     told: Forecast | None = None
     traces: tuple[Trace, ...] = ()
@@ -109,7 +120,8 @@ class Finding:
         text: The evidence in a sentence.
         share_ratio: Of demand or time that it touches; None where that makes no sense.
         gain_ratio: How many times the first limit its removal would allow; None where unknown.
-        numbers: More of the evidence.
+        numbers: More of the evidence, with its unit in the name.
+        traces: Ids of kept ones that show it, the plainest first.
     """
 
     sign: str
@@ -121,6 +133,7 @@ class Finding:
     share_ratio: float | None = None
     gain_ratio: float | None = None
     numbers: Mapping[str, float] = field(default_factory=dict[str, float])
+    traces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

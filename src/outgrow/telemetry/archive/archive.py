@@ -312,6 +312,10 @@ class Archive:
         """All that is kept of one trace."""
         return traces.trace(self._reader, trace_id)
 
+    def newest_spans(self, from_ns: int, to_ns: int, limit: int, /) -> list[SpanRecord]:
+        """The spans of the newest traces of a period, at most so many, few with each name."""
+        return traces.newest_spans(self._reader, from_ns, to_ns, limit)
+
     def logs(self, search: LogSearch, from_ns: int, to_ns: int, /) -> Page[LogRecord]:
         """Lines of the log, newest first."""
         return kept.logs(self._reader, search, from_ns, to_ns)

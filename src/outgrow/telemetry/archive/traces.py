@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from outgrow.telemetry.records import LogRecord, SpanRecord
 
 SPANS_MAX = 10_000
+# Of the newest traces: so many are looked at, so many of each name are taken, and spans in all.
+LOOKED_AT_MAX = 2000
+OF_A_NAME_MAX = 20
+FEW_SPANS_MAX = 4000
 # How far parts of a trace may lie from one another.
 _SPREAD_NS = 3600 * 10**9
 _LATER_NS = 60 * 10**9
@@ -168,6 +172,69 @@ def _trace_sum(key: _Id, rows: list[tuple[Any, ...]]) -> TraceSum:
         services=sorted(services),
         kept_for=first[8] or next((row[8] for row in rows if row[8]), ""),
     )
+
+
+def newest_spans(reader: Reader, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
+    """The spans of the newest traces of a period, of a few with each name.
+
+    What it takes does not grow with the period: 2,000 traces are looked at, 20 of each name are
+    taken, and no more once they have 4,000 spans.
+    """
+
+    def read(cursor: duckdb.DuckDBPyConnection) -> list[SpanRecord]:
+        chosen = _chosen(_newest(cursor, reader, from_ns, to_ns), limit)
+        if not chosen:
+            return []
+        begin_ns = min(at_ns for at_ns, _ in chosen.values())
+        end_ns = max(ended_ns for _, ended_ns in chosen.values()) + 1
+        sql = reader.each(
+            begin_ns,
+            end_ns,
+            f"SELECT {SPAN_COLUMNS} FROM {{day}}.spans WHERE at_ns >= {begin_ns} "
+            f"AND at_ns < {end_ns} AND trace_low IN ({_listed(chosen)})",
+        )
+        rows = cursor.execute(f"SELECT * FROM ({sql}) LIMIT {SPANS_MAX}").fetchall()
+        return [span_of(row) for row in rows if (row[2], row[3]) in chosen]
+
+    return reader.asked(read)
+
+
+def _newest(
+    cursor: duckdb.DuckDBPyConnection, reader: Reader, from_ns: int, to_ns: int
+) -> dict[_Id, tuple[int, int, int, str]]:
+    """Beginning, end, number of spans and name of traces, the newest first."""
+    rows: list[tuple[Any, ...]] = []
+    for database in reversed(reader.databases(from_ns, to_ns)):
+        sql = (
+            "SELECT trace_high, trace_low, at_ns, ended_ns, spans, is_root, name "
+            f"FROM {database}.traces WHERE at_ns >= {from_ns} AND at_ns < {to_ns} "
+            f"ORDER BY at_ns DESC LIMIT {LOOKED_AT_MAX - len(rows)}"
+        )
+        rows += cursor.execute(sql).fetchall()
+        if len(rows) >= LOOKED_AT_MAX:
+            break
+    found: dict[_Id, tuple[int, int, int, str]] = {}
+    # Several processes, or seconds, may each have brought a part.
+    for high, low, at_ns, ended_ns, spans, is_root, name in rows:
+        begun, ended, count, known = found.get((high, low), (at_ns, ended_ns, 0, name))
+        shown = name if is_root else known
+        found[high, low] = min(begun, at_ns), max(ended, ended_ns), count + spans, shown
+    return found
+
+
+def _chosen(newest: dict[_Id, tuple[int, int, int, str]], limit: int) -> dict[_Id, tuple[int, int]]:
+    """When each trace that is taken begins and ends."""
+    taken: dict[_Id, tuple[int, int]] = {}
+    of_name: dict[str, int] = {}
+    left = FEW_SPANS_MAX
+    for key, (at_ns, ended_ns, count, name) in newest.items():
+        if len(taken) >= limit or left <= 0:
+            break
+        of_name[name] = of_name.get(name, 0) + 1
+        if of_name[name] <= OF_A_NAME_MAX:
+            taken[key] = at_ns, ended_ns
+            left -= count
+    return taken
 
 
 def trace(reader: Reader, trace_id: bytes) -> tuple[list[SpanRecord], list[LogRecord]]:

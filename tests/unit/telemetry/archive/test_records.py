@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -134,6 +135,32 @@ def test_a_span_is_read_as_it_was_written(archive: Archive) -> None:
     archive.keep(spans=[told])
     archive.write()
     assert archive.trace(TRACE)[0] == [told]
+
+
+def test_of_the_newest_traces_few_of_each_name_are_read_with_all_their_spans(
+    archive: Archive,
+) -> None:
+    late_ns = MORNING_NS + 5 * HOUR_NS
+    usual = [span(n, late_ns + n * 1000) for n in range(1001, 1061)]
+    seldom = [span(1090, late_ns, name="POST /tea")]
+    parts = [
+        span(
+            n + 1200, one.at_ns + 10, trace_id=one.trace_id, parent_id=one.span_id, name="Tea.brew"
+        )
+        for n, one in enumerate(usual)
+    ]
+    archive.keep(spans=[*usual, *seldom])
+    archive.write()
+    # Another process told of its part later.
+    archive.keep(spans=parts)
+    archive.write()
+    found = archive.newest_spans(late_ns, EVER[1], 200)
+    names = Counter(one.name for one in found)
+    assert names == {"GET /tea": 20, "Tea.brew": 20, "POST /tea": 1}
+    newest = {one.trace_id for one in usual[-20:]}
+    assert {one.trace_id for one in found if one.name != "POST /tea"} == newest
+    assert archive.newest_spans(0, 1, 200) == []
+    assert len({one.trace_id for one in archive.newest_spans(*EVER, 3)}) == 3
 
 
 def test_a_trace_over_midnight_is_one(archive: Archive) -> None:

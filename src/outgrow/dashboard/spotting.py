@@ -1,0 +1,65 @@
+"""Looks for signs in what the model is told, and in what the archive keeps beside it.
+
+What is read for that has bounds of its own, so that it takes no longer for an app that has run for
+weeks than for one that has run for an hour.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outgrow.capacity import Forecast, Objective, Recorded, Seen
+    from outgrow.telemetry import SpanRecord, StatementTotals
+
+TRACES_MAX = 200
+
+
+class Beside(Protocol):
+    """What is read beside windows: the archive has it."""
+
+    def statements(self, from_ns: int, to_ns: int, /) -> Sequence[StatementTotals]:
+        """SQL statements, by database, fingerprint and caller."""
+        ...
+
+    def newest_spans(self, from_ns: int, to_ns: int, limit: int, /) -> Sequence[SpanRecord]:
+        """The spans of the newest traces, at most so many, few with each name."""
+        ...
+
+
+def seen_in(
+    source: Beside,
+    from_ns: int,
+    to_ns: int,
+    evidence: Recorded,
+    told: Forecast | None,
+    objectives: Sequence[Objective],
+) -> Seen:
+    """All that signs are looked for in.
+
+    Args:
+        source: Has what is kept.
+        from_ns: Of the evidence.
+        to_ns: Likewise.
+        evidence: The windows of that time.
+        told: The forecast from them; None where there is none.
+        objectives: On latency.
+    """
+    from outgrow.capacity import Seen, service_of, statements_of, traces_of
+
+    windows = tuple(evidence.windows())
+    return Seen(
+        windows=windows,
+        statements=statements_of(source.statements(from_ns, to_ns)),
+        told=told,
+        traces=traces_of(source.newest_spans(from_ns, to_ns, TRACES_MAX)),
+        objectives=tuple(objectives),
+        service_of={
+            one.name: service_of(one.name)
+            for window in windows
+            for one in window.operations
+            if not one.is_entry
+        },
+    )

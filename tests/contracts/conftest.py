@@ -100,7 +100,7 @@ def _empty_store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "pgbouncer":
         folder: Path = request.getfixturevalue("pgbouncer_folder")
         name = urlsplit(url).path
-        return f"postgresql://postgres@{name}?host={folder}&port={BOUNCER_PORT}"
+        return f"postgresql://postgres@{name}?host={folder}&port={BOUNCER_PORT}&pgbouncer=true"
     return url
 
 

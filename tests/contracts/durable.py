@@ -50,8 +50,7 @@ async def opened(url: str, clock: HandClock | None = None) -> AsyncIterator[Dura
         async with opened_by_keeper(url.replace("keeper", "sqlite", 1), clock) as kept:
             yield kept
         return
-    # Only PgBouncer is reached by a port here; the server has a socket in a folder.
-    store = durable_at(url, clock=clock or HandClock(), is_pooled="&port=" in url)
+    store = durable_at(url, clock=clock or HandClock())
     await store.start()
     try:
         yield store

@@ -72,7 +72,7 @@ def wait_for_leases(ledger: Path, process: subprocess.Popen[bytes], count: int) 
 
 async def drain(url: str, ledger: Path) -> tuple[list[UUID], list[tuple[str, int]]]:
     """Do all that still waits; the jobs done and the events handled."""
-    store = durable_at(url, is_pooled="&port=" in url)
+    store = durable_at(url)
     await store.start()
     try:
         for one in await store.crew.sightings():
@@ -130,7 +130,7 @@ def test_a_process_killed_at_any_moment_loses_nothing(engine_url: str, tmp_path:
 
 async def bury_all(url: str) -> None:
     """Take all workers for dead, as a supervisor does that saw them die."""
-    store = durable_at(url, is_pooled="&port=" in url)
+    store = durable_at(url)
     await store.start()
     for one in await store.crew.sightings():
         await store.crew.bury(one.lease)
@@ -167,7 +167,7 @@ def fresh(url: str) -> str:
 
 
 async def bury_one(url: str, name: str) -> None:
-    store = durable_at(url, is_pooled="&port=" in url)
+    store = durable_at(url)
     await store.start()
     try:
         for one in await store.crew.sightings():
@@ -248,7 +248,7 @@ async def send_until_kept(store: DurableStore, one: Any) -> None:
 
 @in_loop
 async def test_a_lease_that_never_was_holds_nothing(engine_url: str) -> None:
-    store = durable_at(engine_url, is_pooled="&port=" in engine_url)
+    store = durable_at(engine_url)
     await store.start()
     try:
         assert await store.crew.bury(Lease(UUID(int=1), 1)) is None

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from outgrow.store import durable_place
 from outgrow.store.durable.errors import StoreOwnedError, StoreVersionError
 from outgrow.store.durable.failures import failure_of
 from outgrow.store.durable.postgres.schema import VERSIONS as POSTGRES_VERSIONS
@@ -205,7 +206,8 @@ def at_version(url: str, versions: tuple[str, ...]) -> DurableStore:
     """The store as a version of ours has it that knows these versions of its tables."""
     if url.startswith("sqlite"):
         return SqliteDurable(Path(url.removeprefix("sqlite:///")), versions=versions)
-    return PostgresDurable(url, versions=versions, is_pooled="&port=" in url)
+    place = durable_place(url)
+    return PostgresDurable(place.address.target, versions=versions, is_pooled=place.is_pooled)
 
 
 def next_version(url: str) -> tuple[str, ...]:

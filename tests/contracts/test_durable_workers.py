@@ -273,7 +273,7 @@ async def test_a_job_whose_worker_died_is_a_suspect_until_it_fails_otherwise(
 @in_loop
 async def test_a_store_that_closes_lets_end_what_is_under_way(engine_url: str) -> None:
     for turns in range(0, 24, 2):
-        store = durable_at(engine_url, clock=HandClock(), is_pooled="&port=" in engine_url)
+        store = durable_at(engine_url, clock=HandClock())
         await store.start()
         lease = await store.crew.register("w")
         claiming = asyncio.ensure_future(store.queue.claim(lease, "default"))

@@ -86,7 +86,7 @@ class Worker:
 
 async def run(url: str, ledger: Ledger, name: str) -> None:
     """Work for ever."""
-    store = durable_at(url, is_pooled="&port=" in url)
+    store = durable_at(url)
     await store.start()
     if url.startswith("sqlite"):  # whoever had it before is dead, or it would have it still
         for one in await store.crew.sightings():

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, cast
 
 from outgrow.errors import NotRunningError
 from outgrow.host import Hints, KeptStore
-from outgrow.placement import ControlClient
-from outgrow.store import durable_at, url_of_durable
+from outgrow.placement import ControlClient, resolve, this_machine
+from outgrow.store import durable_at, durable_place, url_of_durable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -24,10 +24,11 @@ async def kept_work(folder: str, url: str | None) -> AsyncGenerator[DurableStore
 
     Args:
         folder: The supervisor's.
-        url: Where they are; looked for where None.
+        url: Where they are; as the settings say where None.
 
     Raises:
         NotRunningError: There are none in this folder.
+        SettingError: A setting is wrong; says where it stands.
     """
     store = _store_of(folder, url)
     await store.start()
@@ -38,12 +39,14 @@ async def kept_work(folder: str, url: str | None) -> AsyncGenerator[DurableStore
 
 
 def _store_of(folder: str, url: str | None) -> DurableStore:
-    found = url or url_of_durable(os.environ, folder)
-    if url is None and found.startswith("sqlite"):
+    found = url or resolve({}, this_machine()).settings.durable_url
+    found = found or url_of_durable(os.environ, folder)
+    address = durable_place(found).address
+    if url is None and address.kind == "sqlite":
         place = _keeper_of(folder)
         if place:
             return cast("DurableStore", KeptStore(place, "a verb", Hints()))
-        if not Path(found.removeprefix("sqlite:///")).exists():
+        if not Path(address.target).exists():
             raise NotRunningError(
                 f"no events and jobs are kept in {folder}",
                 hint="Name the folder of the app by `--folder`, or where they are by `--url`",

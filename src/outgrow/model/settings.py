@@ -155,8 +155,9 @@ class Settings:
 
     durable_url: str | None = setting(
         None,
-        "where events and jobs are kept, sqlite:///FILE or postgresql://...; not set: on the server"
-        " that DATABASE_URL names, else in a file in the folder",
+        "where events and jobs are kept, sqlite:///FILE or postgresql://...; with ?pgbouncer=true"
+        " through PgBouncer in transaction mode, with ?fast=true without waiting for the disk; not"
+        " set: on the server that DATABASE_URL names, else in a file in the folder",
         short="URL",
         secret=True,
     )

@@ -21,6 +21,7 @@ from typing import Any, Literal, cast
 from outgrow.errors import SettingsFileError, SettingValueError, UnknownSettingError
 from outgrow.model import Replicas, Settings, queue_bounds
 from outgrow.placement.plan_table import plan_in
+from outgrow.store import durable_place
 
 if typing.TYPE_CHECKING:
     from collections.abc import Mapping
@@ -314,6 +315,8 @@ def _check_together(settings: Settings) -> None:
     if not 1 <= settings.busy_percent <= 100:
         raise SettingValueError(f"`busy_percent` cannot be {settings.busy_percent}; it is 1 to 100")
     queue_bounds(settings.queue)
+    if settings.durable_url:
+        durable_place(settings.durable_url)
     if settings.threads < 1:
         raise SettingValueError("`threads` cannot be 0; it is 1 or more")
     if settings.tls_key and not settings.tls_certificate:

@@ -39,7 +39,7 @@ from outgrow.store.durable.moving.move import (
     look_at_move,
     move_store,
 )
-from outgrow.store.durable.opening import durable_at
+from outgrow.store.durable.opening import durable_at, durable_place
 from outgrow.store.durable.outbox import (
     Message,
     Mover,
@@ -153,6 +153,7 @@ __all__ = [
     "database",
     "delete_statement",
     "durable_at",
+    "durable_place",
     "failure_of",
     "give_up_move",
     "handled_here",

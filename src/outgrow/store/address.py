@@ -18,6 +18,10 @@ _POSTGRES = re.compile(r"postgres(ql)?(\+asyncpg)?://(?P<rest>.*)", re.DOTALL)
 _BARE_SLASH = re.compile(r"[^@/?#]*/[^?#]*@")
 _OTHER_DRIVER = re.compile(r"(sqlite|postgres(?:ql)?)(\+\w+)://")
 
+# Of the URL of events and jobs alone, in this order: see `durable_place`.
+DURABLE_OPTIONS = ("fast", "pgbouncer")
+_DURABLE_OPTION = re.compile(rf"[?&]({'|'.join(DURABLE_OPTIONS)})=")
+
 WRITE_SO = "Write `/`, `?`, `#` and `@` in a password as %2F, %3F, %23 and %40"
 
 
@@ -60,6 +64,12 @@ def address_of(url: str, *, variable: str = "") -> Address:
         if _BARE_SLASH.match(rest):
             shown = _without_password(rest)
             raise DatabaseUrlError(f"{shown} cannot be understood", hint=WRITE_SO)
+        if option := _DURABLE_OPTION.search(rest):
+            raise DatabaseUrlError(
+                f"{variable or 'the URL of a database'} has `{option[1]}`, which is for events and "
+                "jobs alone",
+                hint=f"Give that URL to {DURABLE_VARIABLE}, and services one of the server itself",
+            )
         return Address("postgresql", f"postgresql://{rest}", _without_password(rest), variable)
     named = variable or "the URL of a database"
     if found := _OTHER_DRIVER.match(url):

@@ -136,6 +136,17 @@ def test_a_subscription_is_rewound(outgrow: Outgrow, ids: dict[str, UUID], tmp_p
     assert outgrow("jobs", "rewind", "mail.on_order", "noon").code == 2
 
 
+def test_jobs_are_looked_for_where_the_settings_say(
+    outgrow: Outgrow, ids: dict[str, UUID], tmp_path: Path
+) -> None:
+    (tmp_path / ".outgrow").rename(tmp_path / "elsewhere")
+    assert outgrow("jobs").code == 1
+    (tmp_path / "outgrow.toml").write_text(
+        '[run]\napp = "main:app"\ndurable_url = "sqlite:///elsewhere/durable.db?fast=true"\n'
+    )
+    assert [one["id"] for one in told(outgrow, "list")["jobs"]] == [str(ids["ready"])]
+
+
 @pytest.mark.parametrize(
     "words", [("nonsense",), ("show", "7"), ("show",), ("list", "--state", "odd")], ids=str
 )

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from outgrow.errors import SettingError, SettingsFileError, SettingValueError, UnknownSettingError
+from outgrow.errors import (
+    DatabaseUrlError,
+    SettingError,
+    SettingsFileError,
+    SettingValueError,
+    UnknownSettingError,
+)
 from outgrow.model import Replicas, Settings
 from outgrow.placement.machine import Machine
 from outgrow.placement.sources import Resolved, parse_replicas, resolve
@@ -178,6 +184,13 @@ def test_a_value_that_cannot_be_is_said_with_what_can(
     assert name in problem.text
     assert expected in problem.text
     assert problem.hint
+
+
+def test_a_place_for_events_and_jobs_that_cannot_be_is_refused(sources: Sources) -> None:
+    for url in ("mysql://joe:secret@db/shop", "sqlite:///jobs.db?pgbouncer=true"):
+        with pytest.raises(DatabaseUrlError) as caught:
+            sources.resolve({"durable_url": url})
+        assert "secret" not in str(caught.value)
 
 
 def test_a_time_that_is_not_a_number_is_refused(sources: Sources) -> None:

@@ -75,6 +75,7 @@ def test_a_slash_in_a_password_must_be_written_otherwise() -> None:
         ("shop.db", "has no `://`"),
         ("postgresql+psycopg://joe:secret@db/shop", "asks for the driver `psycopg`"),
         ("sqlite:///shop.db?mode=ro", "has `?mode=ro`"),
+        ("postgres://joe:secret@db/shop?pgbouncer=true", "has `pgbouncer`, which is for events"),
     ],
 )
 def test_another_url_is_refused_without_its_password(url: str, says: str) -> None:

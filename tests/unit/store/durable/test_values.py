@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outgrow.errors import DatabaseUrlError
-from outgrow.store import DeathWatch, durable_at, failure_of, new_id
+from outgrow.store import DeathWatch, durable_at, durable_place, failure_of, new_id
 from outgrow.store.durable.ids import PARTITIONS_COUNT, first_id_of, partition_of
 from outgrow.store.durable.rates import refilled
 from outgrow.store.durable.records import Lease, Sighting
@@ -129,3 +130,44 @@ def test_a_worker_that_is_new_has_its_whole_lease() -> None:
 def test_a_store_of_durable_work_needs_a_file() -> None:
     with pytest.raises(DatabaseUrlError, match="names none"):
         durable_at("sqlite://")
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "is_fast", "is_pooled"),
+    [
+        ("sqlite:////srv/jobs.db?fast=true", "/srv/jobs.db", True, False),
+        (
+            "postgresql://joe:se?cret@db/shop?pgbouncer=true&sslmode=require",
+            "postgresql://joe:se?cret@db/shop?sslmode=require",
+            False,
+            True,
+        ),
+        ("postgres:///shop?host=/run&fast=false", "postgresql:///shop?host=/run", False, False),
+        (
+            "postgresql:///shop?pgbouncer=true&host=/run&fast=true",
+            "postgresql:///shop?host=/run",
+            True,
+            True,
+        ),
+    ],
+)
+def test_how_a_store_is_kept_stands_in_its_url(
+    url: str, target: str, is_fast: bool, is_pooled: bool
+) -> None:
+    place = durable_place(url)
+    assert (place.address.target, place.is_fast, place.is_pooled) == (target, is_fast, is_pooled)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite:///jobs.db?fast=yes", "`fast` in the URL of events and jobs is neither"),
+        ("sqlite:///jobs.db?pgbouncer=true", "no PgBouncer stands before a file"),
+        ("sqlite:///jobs.db?mode=ro&fast=true", "has `?mode=ro`"),
+        ("postgresql+psycopg://joe:secret@db/shop?fast=true", "asks for the driver"),
+    ],
+)
+def test_a_url_of_a_store_that_means_nothing_is_refused(url: str, says: str) -> None:
+    with pytest.raises(DatabaseUrlError, match=re.escape(says)) as caught:
+        durable_place(url)
+    assert "secret" not in str(caught.value)

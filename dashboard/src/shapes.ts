@@ -125,6 +125,9 @@ export interface GrowthPlan {
   steps: PlanStep[];
   stuck: string;
   by_hand: string;
+  ways: Way[];
+  objective: string;
+  currency: string;
   change: PlannedChange;
 }
 
@@ -360,10 +363,12 @@ export interface PlanStep {
   workers: number;
   memory_bytes: number;
   cores: number;
+  money_per_month: number | null;
 }
 
 export interface PlannedChange {
   moves: string[];
+  merges: string[];
   sizes: string[];
   groups: PlannedGroup[];
 }
@@ -595,6 +600,25 @@ export interface VerifiedStep {
   bad_percent: number;
   p99_ms: number;
   foretold_p99_ms: Between | null;
+}
+
+export interface Way {
+  limit: string;
+  title: string;
+  effort: "setting" | "placement" | "code" | "data";
+  by: "apply" | "hand" | "itself";
+  how: string;
+  needs: string[];
+  assumes: string;
+  before: Between;
+  after: Between;
+  gain: Between;
+  better_percent: number;
+  first_after: string;
+  workers: number;
+  memory_bytes: number;
+  cores: number;
+  money_per_month: number | null;
 }
 
 export interface Worker {

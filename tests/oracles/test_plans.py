@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from outgrow.capacity import Forecast, forecast, grow
+from outgrow.capacity.model import stacked
 from outgrow.capacity.patterns import (
     Batch,
     BiggerPool,
@@ -117,7 +118,7 @@ def test_a_gain_is_as_large_as_it_was_said_to_be(
     given = evidence_of(before, measured_before * 0.2, calls=10_000, windows=60)
     told = forecast(given, draws=60)
     assert isinstance(told, Forecast)
-    (proposal,) = propose(told, [pattern])
+    (proposal,) = propose(stacked(told.model, told.draws), [pattern])
     assert proposal.gain_ratio.best == pytest.approx(measured_after / measured_before, rel=0.15)
     assert proposal.better_ratio > 0.9
 
@@ -128,7 +129,7 @@ def test_the_pattern_that_moves_the_limit_is_ranked_first() -> None:
     bigger = BiggerPool(station="pool", capacity=8)
     cached = Cache(station="pool", operation="GET /", hit_ratio=0.3)
     split = SplitOut(operations=("GET /",), process="web", name="apart")
-    ranked = propose(told, [split, cached, bigger])
+    ranked = propose(stacked(told.model, told.draws), [split, cached, bigger])
     assert ranked[0].pattern is bigger
     assert ranked[-1].score <= 0
 
@@ -140,7 +141,10 @@ def test_a_database_limit_does_not_move_when_work_is_done_later() -> None:
     )
     told = forecast(evidence_of(what, 25.0), draws=60)
     assert isinstance(told, Forecast)
-    (proposal,) = propose(told, [MakeAsynchronous(operations=("Stock.write",), process="web")])
+    (proposal,) = propose(
+        stacked(told.model, told.draws),
+        [MakeAsynchronous(operations=("Stock.write",), process="web")],
+    )
     assert proposal.first_after == "writer"
     assert proposal.gain_ratio.best == pytest.approx(1.0, abs=0.02)
 

@@ -9,7 +9,7 @@ import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel"
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
 import { ask, place, TIMES } from "../place";
-import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Verified } from "../shapes";
+import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Verified, Way } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
 const HOUR = { from: "-1h", to: "now" };
@@ -37,7 +37,7 @@ export function GrowthPage() {
         )}
       </Shown>
       <Record record={asked.value.value?.record ?? []} />
-      {asked.value.value?.refusal ? null : <Shown asked={plan.value}>{(found) => <Plan plan={found} />}</Shown>}
+      {asked.value.value?.refusal ? null : <Shown asked={plan.value}>{(found) => <><Plan plan={found} /><Ways plan={found} /></>}</Shown>}
       <Shown asked={signs.value}>{(found) => <Warnings signs={found} />}</Shown>
     </>
   );
@@ -180,12 +180,49 @@ function Plan(props: { plan: GrowthPlan }) {
         {plan.steps.map((step) => (
           <li key={step.pattern.title}>
             <Words text={step.pattern.title} />
-            <span class="under"><Words text={`${{ apply: "outgrow apply does it", hand: "by hand", itself: "by itself" }[step.by]}: ${step.pattern.how}`} /></span>
-            <span class="under">bears {rate(step.knee_after.best)} requests/s then ({rate(step.knee_after.low)} to {rate(step.knee_after.high)}), where {step.first_after} binds</span>
+            <span class="under"><Words text={`${BY[step.by]}: ${step.pattern.how}`} /></span>
+            <span class="under">bears {rate(step.knee_after.best)} requests/s then ({rate(step.knee_after.low)} to {rate(step.knee_after.high)}), where {step.first_after} binds{step.money_per_month === null ? "" : `; ${money(step.money_per_month, plan.currency)} more`}</span>
           </li>
         ))}
       </ol>
       {plan.steps.length ? <Command text={`outgrow plan ${plan.times} --out plan.json`} /> : null}
+    </Panel>
+  );
+}
+
+const WAYS = (currency: string): Column<Way>[] => [
+  {
+    name: "Each by itself",
+    wide: true,
+    cell: (way) => (
+      <div class="wider">
+        <Words text={way.title} />
+        <span class="under"><Words text={`${BY[way.by]}: ${way.how}`} /></span>
+        <span class="under">{[...way.needs.map((need) => `needs: ${need}`), ...(way.assumes ? [`if ${way.assumes}`] : [])].join("; ")}</span>
+      </div>
+    ),
+  },
+  { name: "Gain", title: "How many times the traffic that is borne now", n: true, by: (way) => way.gain.best, cell: (way) => (way.better_percent < 50 ? <>none</> : <Sure one={way.gain} show={(value) => `${plain(value)} ×`} />) },
+  { name: "Bears, requests/s", n: true, by: (way) => way.after.best, cell: (way) => <><Sure one={way.after} /><span class="under">before: {rate(way.before.best)} ({rate(way.before.low)} to {rate(way.before.high)})</span></> },
+  { name: "Then binds", cell: (way) => way.first_after },
+  { name: "Effort", cell: (way) => way.effort },
+  { name: "Costs more", n: true, by: (way) => way.money_per_month, cell: (way) => <>{way.workers ? `${way.workers} workers` : "–"}<span class="under">{money(way.money_per_month, currency)}</span></> },
+];
+
+const BY = { apply: "outgrow apply does it", hand: "by hand", itself: "by itself" };
+
+/** What something costs in a month. */
+function money(much: number | null, currency: string) {
+  return much === null ? "" : `${much.toLocaleString("en", { maximumFractionDigits: 2 })} ${currency} a month`;
+}
+
+function Ways(props: { plan: GrowthPlan }) {
+  const { ways, currency, objective } = props.plan;
+  if (!ways.length) return null;
+  const limits = [...new Set(ways.map((way) => way.limit))].join(", ");
+  return (
+    <Panel title={`Ways past ${limits}`} note={`ranked by gain and effort${objective ? `; the knee is that of ${objective.replaceAll("`", "")}` : ""}`} flush>
+      <Table caption="Ways" columns={WAYS(currency)} rows={ways} id={(way) => way.limit + way.title} />
     </Panel>
   );
 }

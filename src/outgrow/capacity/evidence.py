@@ -110,7 +110,7 @@ class StationWindow:
     wait_seconds: float = 0.0
     waits: Buckets = field(default_factory=Buckets)
     queue_max: int = 0
-    by_operation: Mapping[str, int] = field(default_factory=dict[str, int])
+    by_operation: Mapping[str, float] = field(default_factory=dict[str, float])
     works_in: str = ""
 
 

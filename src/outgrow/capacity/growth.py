@@ -7,6 +7,7 @@ times how surely, less its effort. All draws are changed alike, so the plan know
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,21 +17,29 @@ from outgrow.capacity.limits import first_limits, saturation, station_limits
 from outgrow.capacity.model import stacked
 from outgrow.capacity.patterns import (
     EFFORT_COST,
+    WORKER_MEMORY_BYTES,
     BiggerMachine,
     BiggerPool,
     Replicate,
+    admission_limit,
     patterns_for,
+    propose,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from outgrow.capacity.evidence import Kind
     from outgrow.capacity.forecast import Forecast
+    from outgrow.capacity.knees import Objective
     from outgrow.capacity.model import Model
-    from outgrow.capacity.patterns import Pattern
+    from outgrow.capacity.patterns import Pattern, Prices, Proposal, Traits
 
 STEPS_MAX = 16
+WAYS_DRAWS_COUNT = 40
+"""Draws for what each pattern would bring by itself."""
+PROTECTS_RATIO = 0.98
+"""An objective that breaks below this part of saturation breaks first."""
 SURE_RATIO = 0.95
 """A plan is done when so many draws bear the traffic."""
 MOVED_RATIO = 1.02
@@ -64,12 +73,16 @@ class GrowthStep:
         knee_before: What the system bears before it.
         knee_after: What it bears after it, and all steps before.
         first_after: What binds first then.
+        before: The system before it, its best estimate as the first draw.
+        after: The system after it.
     """
 
     moved: Move
     knee_before: Interval
     knee_after: Interval
     first_after: str
+    before: Model
+    after: Model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,12 +96,14 @@ class GrowthPlan:
         sure_ratio: Share of draws in which that is enough.
         stuck: The limit that no pattern moves far enough; empty where the target is borne.
         stuck_kind: Its kind.
+        end: The system after all steps, its best estimate as the first draw.
     """
 
     target_per_second: float
     steps: tuple[GrowthStep, ...]
     bears: Interval
     sure_ratio: float
+    end: Model
     stuck: str = ""
     stuck_kind: Kind | None = None
 
@@ -99,12 +114,13 @@ def move_of(
     calls_per_second: float,
     *,
     allows: Callable[[Pattern], bool] = lambda _: True,
+    traits: Traits | None = None,
 ) -> Move | None:
     """The pattern of least effort that has one limit bear so much; None where none is known."""
     moves = [
         _moved(told.model, told.draws, station, pattern)
-        for pattern in patterns_for(told.draws, station, calls_per_second)
-        if allows(pattern)
+        for pattern in patterns_for(told.draws, station, calls_per_second, traits)
+        if allows(pattern) and not pattern.assumes
     ]
     reach = [one for one in moves if one.after.best >= MOVED_RATIO * one.before.best]
     return min(
@@ -131,17 +147,22 @@ def _interval_of(best: Model, drawn: Model, station: str) -> Interval:
 
 
 def grow(
-    told: Forecast, times: float, *, allows: Callable[[Pattern], bool] = lambda _: True
+    told: Forecast,
+    times: float,
+    *,
+    allows: Callable[[Pattern], bool] = lambda _: True,
+    traits: Traits | None = None,
 ) -> GrowthPlan:
     """Steps that carry a system to so many times the traffic of now.
 
     Args:
         told: The forecast.
         times: Of the traffic of now.
-        allows: Which patterns may be used.
+        allows: Which patterns may be used; those that assume something never are.
+        traits: What else was seen of the system.
     """
     target = times * told.now_per_second
-    start = way = _Way(stacked(told.model, told.draws), target)
+    start = way = _Way(stacked(told.model, told.draws), target, traits)
     chosen: list[tuple[str, Pattern]] = []
     steps: list[GrowthStep] = []
     while not way.is_borne and len(chosen) < STEPS_MAX:
@@ -158,16 +179,68 @@ def grow(
         steps=tuple(steps if len(steps) == len(chosen) else start.steps_by(chosen)),
         bears=way.knee,
         sure_ratio=way.sure_ratio,
+        end=way.model,
         stuck=stuck,
         stuck_kind=way.kind_of(stuck) if stuck else None,
     )
 
 
+def ways(
+    told: Forecast,
+    plan: GrowthPlan,
+    *,
+    allows: Callable[[Pattern], bool] = lambda _: True,
+    traits: Traits | None = None,
+    prices: Prices | None = None,
+    worker_memory_bytes: int = WORKER_MEMORY_BYTES,
+) -> tuple[Proposal, ...]:
+    """Every pattern that comes into question at the first limit, each tried by itself, ranked.
+
+    Where the plan is stuck, those at what is in its way follow, tried after its steps. Where an
+    objective breaks before throughput does, it is its knee that counts, and an admission limit is
+    among them.
+
+    Args:
+        told: The forecast.
+        plan: To the traffic that is asked about.
+        allows: Which patterns can be carried out at all.
+        traits: What else was seen of the system.
+        prices: Of what they take.
+        worker_memory_bytes: That one worker takes.
+    """
+    target, objective = plan.target_per_second, binding_objective(told)
+    now = stacked(told.model, told.draws.first_draws(WAYS_DRAWS_COUNT))
+    found = [one for name in told.first for one in patterns_for(now, name, target, traits)]
+    knee = told.knee_by_objective_per_second if objective else None
+    if knee is not None and knee.best < target:
+        found.append(admission_limit(told.model, knee.best))
+    tried = partial(propose, prices=prices, worker_memory_bytes=worker_memory_bytes)
+    ranked = tried(now, _once(found, allows), objective=objective)
+    if plan.stuck and plan.stuck not in told.first:
+        after = plan.end.first_draws(1 + WAYS_DRAWS_COUNT)
+        rest = patterns_for(after, plan.stuck, target, traits)
+        ranked += tried(after, _once(rest, allows))
+    return tuple(ranked)
+
+
+def binding_objective(told: Forecast) -> Objective | None:
+    """The objective that breaks before throughput does, if one does and is kept now."""
+    knee = told.knee_by_objective_per_second
+    if knee is None or not 0 < knee.best < PROTECTS_RATIO * told.saturation_per_second.best:
+        return None
+    return told.broken_objective
+
+
+def _once(found: Iterable[Pattern], allows: Callable[[Pattern], bool]) -> list[Pattern]:
+    """Those that are allowed, each once."""
+    return [one for one in {each.title: each for each in found}.values() if allows(one)]
+
+
 class _Way:
     """A system on its way to a target: the best estimate as the first draw, and all others."""
 
-    def __init__(self, model: Model, target: float) -> None:
-        self.model, self._target = model, target
+    def __init__(self, model: Model, target: float, traits: Traits | None) -> None:
+        self.model, self._target, self._traits = model, target, traits
         self._all_tops = saturation(model)
         self.tops = self._all_tops[1:]
         self.knee = interval(float(self._all_tops[0]), self.tops)
@@ -191,7 +264,7 @@ class _Way:
         return self.model.stations[int(first_limits(one, self._all_tops[:1])[0])].name
 
     def changed(self, pattern: Pattern) -> _Way:
-        return _Way(pattern.applied(self.model), self._target)
+        return _Way(pattern.applied(self.model), self._target, self._traits)
 
     def limit(self, station: str) -> Interval:
         """At which a station binds, were it the only limit."""
@@ -204,8 +277,8 @@ class _Way:
         # A limit that bears enough by itself may still be in the way: then it is moved further.
         aim = max(self._target, FURTHER_RATIO * self.limit(station).low)
         found: list[tuple[float, Pattern, _Way]] = []
-        for pattern in patterns_for(self.model, station, aim):
-            if allows(pattern):
+        for pattern in patterns_for(self.model, station, aim, self._traits):
+            if allows(pattern) and not pattern.assumes:
                 after = self.changed(pattern)
                 worth = self._worth(station, pattern, after)
                 found += [] if worth is None else [(worth, pattern, after)]
@@ -239,6 +312,8 @@ class _Way:
             knee_before=self.knee,
             knee_after=after.knee,
             first_after=after.first_of_all(),
+            before=self.model,
+            after=after.model,
         )
 
     def steps_by(self, chosen: list[tuple[str, Pattern]]) -> list[GrowthStep]:

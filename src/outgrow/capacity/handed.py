@@ -52,7 +52,12 @@ def scheduled_shares(sums: Sums, stations: Sequence[Station], uses: Uses) -> Flo
     on_loop, whole = own_seconds(sums), run_seconds(sums)
     for place, station in enumerate(stations):
         ran = {name: uses * calls[name] for name, uses in uses.get(station.name, {}).items()}
-        each = _seconds_of(ran, whole if station.kind == "queue" else on_loop)
+        # Who uses a database is told by the time of statements, which is in `ran` already.
+        each = (
+            ran
+            if station.kind in ("pool", "lock")
+            else _seconds_of(ran, whole if station.kind == "queue" else on_loop)
+        )
         total = sum(each.values())
         if total > 0:
             mine = sum(scheduled.get(name, 0.0) * seconds for name, seconds in each.items())

@@ -44,6 +44,7 @@ _WHOLE_RATIO = 0.25
 # What a group runs that has the edge; and its name, where no plan gives it another.
 _EDGE = "web"
 _KINDS: tuple[str, ...] = get_args(Kind)
+STATEMENTS_MAX = 500
 _SECOND_NS = 1e9
 _WINDOW_NS = 10**10
 
@@ -91,7 +92,8 @@ def _note_cores(cores: dict[str, int], window: WindowSum, reading: _Reading) -> 
 
 
 def statements_of(totals: Iterable[StatementTotals]) -> tuple[StatementWindow, ...]:
-    """Statements of a period, each with the service that runs it."""
+    """The 500 statements of a period that took most, each with the service that runs it."""
+    most = sorted(totals, key=lambda each: -each.duration_ns)[:STATEMENTS_MAX]
     return tuple(
         StatementWindow(
             database=each.database,
@@ -107,7 +109,7 @@ def statements_of(totals: Iterable[StatementTotals]) -> tuple[StatementWindow, .
             buckets=each.buckets,
             per_parent=each.per_parent,
         )
-        for each in totals
+        for each in most
     )
 
 

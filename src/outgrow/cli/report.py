@@ -48,6 +48,7 @@ def report(
         f"<h2>A plan for {plan['times']:g} times</h2>",
         f"<p>{_words(plan['sentence'])}</p>",
         _steps(plan),
+        _ways(plan),
         "<h2>Signs</h2>",
         _signs(signs),
         "<h2>How forecasts have held</h2>",
@@ -118,6 +119,36 @@ def _steps(plan: dict[str, Any]) -> str:
         for step in plan["steps"]
     ]
     return f"<ol>{''.join(lines)}</ol>"
+
+
+def _ways(plan: dict[str, Any]) -> str:
+    """Every pattern by itself, the best first."""
+    if not plan["ways"]:
+        return ""
+    headings = (
+        "Ways, each by itself",
+        "Effort",
+        "Gain",
+        "Bears, requests/s",
+        "Then binds",
+        "Needs",
+    )
+    rows = [
+        (
+            _words(way["title"]) + f'<br/><span class="note">{_words(way["how"])}</span>',
+            _text(way["effort"]),
+            _gain(way["gain"]),
+            interval(way["after"]),
+            _text(way["first_after"]),
+            _words("; ".join([*way["needs"], *filter(None, [way["assumes"]])])),
+        )
+        for way in plan["ways"]
+    ]
+    return _table(headings, rows, {"Gain", "Bears, requests/s"})
+
+
+def _gain(one: dict[str, float]) -> str:
+    return f"{one['best']:.1f} ({one['low']:.1f} to {one['high']:.1f})"
 
 
 def _signs(signs: dict[str, Any]) -> str:

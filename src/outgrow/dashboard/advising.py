@@ -22,6 +22,7 @@ class Advice:
     Attributes:
         how: In words; code between backticks.
         moves: For `outgrow apply`: `SERVICE=GROUP`.
+        merges: Likewise: `GROUP=INTO`.
         sizes: Likewise: `GROUP=N`, or `GROUP=MIN:MAX`.
         by: Who does it: `outgrow apply`, people, or the supervisor unasked.
     """
@@ -29,6 +30,7 @@ class Advice:
     how: str
     by: Literal["apply", "hand", "itself"] = "hand"
     moves: tuple[str, ...] = ()
+    merges: tuple[str, ...] = ()
     sizes: tuple[str, ...] = ()
 
 
@@ -44,24 +46,28 @@ class Adviser:
     _new: dict[str, str] = field(default_factory=dict[str, str])
 
     def allows(self, pattern: Pattern) -> bool:
-        """Whether it can be done here at all: only a service that has a home can be moved."""
-        from outgrow.capacity import SplitOut
+        """Whether it can be done here at all: only what has a home can be moved or merged."""
+        from outgrow.capacity import Merge, SplitOut
 
-        return not isinstance(pattern, SplitOut) or self._service(pattern.name) is not None
+        if isinstance(pattern, SplitOut):
+            return self._service(pattern.name) is not None
+        if isinstance(pattern, Merge):
+            runs = {group.name: group.runs for group in self.groups}
+            return EDGE not in runs.get(pattern.process, [EDGE]) and pattern.into in runs
+        return True
 
     def of(self, pattern: Pattern) -> Advice:
         """How one is carried out, those before it being done."""
-        from outgrow.capacity import BiggerMachine, BiggerPool, Replicate, SplitOut
+        from outgrow.capacity import Merge, Replicate, SplitOut
 
         if isinstance(pattern, Replicate):
             return self._replicated(pattern)
         if isinstance(pattern, SplitOut):
             return self._split(pattern)
-        if isinstance(pattern, BiggerPool):
-            return Advice(slots_in_words(pattern.station, pattern.capacity))
-        if isinstance(pattern, BiggerMachine):
-            return Advice(f"run it on a machine with {pattern.cores} cores")
-        return Advice(pattern.title)
+        if isinstance(pattern, Merge):
+            merge = f"{pattern.process}={pattern.into}"
+            return Advice(f"`outgrow apply --merge {merge}`", "apply", merges=(merge,))
+        return Advice(how_in_words(pattern))
 
     def _replicated(self, pattern: Replicate) -> Advice:
         name, count = self._new.get(pattern.process, pattern.process), pattern.replicas
@@ -96,6 +102,36 @@ class Adviser:
             ),
             None,
         )
+
+
+def how_in_words(pattern: Pattern) -> str:
+    """What people do to carry a pattern out: one thing, in one sentence."""
+    from outgrow import capacity as known
+
+    match pattern:
+        case known.BiggerPool(station=station, capacity=count):
+            return slots_in_words(station, count)
+        case known.BiggerMachine(cores=count):
+            return f"run it on a machine with {count} cores"
+        case known.MakeAsynchronous(operations=names):
+            return (
+                f"mark `{names[0]}` as `@job`, have callers `enqueue` it, and run its queue in a"
+                " group of its own"
+            )
+        case known.Batch(operation=name):
+            return f"fetch all rows in one statement, or load them together, in `{name}`"
+        case known.CallOnce(callee=name):
+            return f"give `{name}` a sister that takes a list, and call that"
+        case known.Cache(operation=name):
+            return f"keep answers of `{name}` in a cache with an age limit, by its arguments"
+        case known.OwnDatabase(name=name):
+            return f"give `{name}` a `Database` field of its own, and move its tables there"
+        case known.AdmissionLimit(in_flight=count):
+            return f"set `concurrency_max = {count}` under [run] of outgrow.toml, and start anew"
+        case known.ShorterHolds():
+            return "compute before it begins, call others outside of it, write many rows at once"
+        case _:
+            return pattern.title
 
 
 def slots_in_words(station: str, capacity: int) -> str:

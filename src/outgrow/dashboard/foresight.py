@@ -17,17 +17,32 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from outgrow.dashboard import shapes
-from outgrow.dashboard.growing import between, limit_ahead, operations_of, planned, responding
+from outgrow.dashboard.growing import (
+    between,
+    limit_ahead,
+    objective_in_words,
+    operations_of,
+    planned,
+    responding,
+)
 from outgrow.dashboard.silencing import sorted_out
 from outgrow.dashboard.spotting import Beside, seen_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from outgrow.capacity import Forecast, Looked, Objective, Recorded, Refusal, Response
+    from outgrow.capacity import (
+        Forecast,
+        Looked,
+        Objective,
+        Recorded,
+        Refusal,
+        Response,
+        Traits,
+    )
     from outgrow.dashboard.objectives import Promise
     from outgrow.dashboard.silencing import Silence
-    from outgrow.telemetry import Backlog, WindowSum, WorkerSum
+    from outgrow.telemetry import Backlog, StatementTotals, WindowSum, WorkerSum
 
 KEPT_SECONDS = 60.0
 REFUSED_SECONDS = 2.0
@@ -55,6 +70,10 @@ class Windows(Beside, Protocol):
         """Processes."""
         ...
 
+    def statements(self, from_ns: int, to_ns: int, /) -> Sequence[StatementTotals]:
+        """SQL statements, by database, fingerprint and caller."""
+        ...
+
 
 @dataclass(frozen=True)
 class Told:
@@ -63,6 +82,7 @@ class Told:
     evidence: Recorded
     found: Forecast | Refusal
     groups: Sequence[shapes.Group]
+    traits: Traits
     curves: dict[str, tuple[Response, ...]] = field(
         default_factory=dict[str, "tuple[Response, ...]"]
     )
@@ -118,7 +138,14 @@ class Foresight:
 
         Those who ask for nearly the same within a minute get the same answer.
         """
-        from outgrow.capacity import Refusal, forecast, observed
+        from outgrow.capacity import (
+            Refusal,
+            attributed,
+            forecast,
+            observed,
+            statements_of,
+            traits_of,
+        )
 
         from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
         kept_ns = int(KEPT_SECONDS * 1e9)
@@ -135,8 +162,11 @@ class Foresight:
                 {group.name: group.runs for group in groups},
                 backlogs=self._backlogs(from_ns, to_ns),
             )
+            statements = statements_of(self._source.statements(from_ns, to_ns))
+            evidence = attributed(evidence, statements)
             found = forecast(evidence, objectives=self._objectives())
-            told = Told(evidence, found, groups)
+            traits = traits_of(evidence.windows(), statements)
+            told = Told(evidence, found, groups, traits)
             kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
             self._kept = {key: (time.monotonic() + kept_seconds, told)}
             return told
@@ -244,6 +274,7 @@ class Foresight:
                     times,
                     told.groups,
                     only_placement=only_placement,
+                    traits=told.traits,
                     worker_memory_bytes=_worker_memory_bytes(told.evidence),
                 )
         return found
@@ -341,11 +372,9 @@ def _foreseen(told: Told, times: float) -> shapes.Foreseen:
         saturation_per_second=between(found.saturation_per_second),
         knee_by_doubling_per_second=between(found.knee_by_doubling_per_second),
         knee_by_objective_per_second=None if knee is None else between(knee),
-        objective=None
-        if broken is None
-        else f"{100 * broken.ratio:g} % of `{broken.operation}` within {broken.seconds * 1e3:g} ms",
+        objective=objective_in_words(broken) or None,
         first=list(found.first),
-        ladder=[limit_ahead(found, rung, times, told.groups) for rung in found.ladder],
+        ladder=[limit_ahead(found, rung, times, told.groups, told.traits) for rung in found.ladder],
         unmeasured_percent=100 * found.unmeasured_ratio,
     )
 

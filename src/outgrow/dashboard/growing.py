@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
         Interval,
         Limit,
         Move,
+        Objective,
         Pattern,
         Prices,
+        Proposal,
         Response,
+        Traits,
     )
     from outgrow.dashboard.advising import Advice
 
@@ -33,7 +37,11 @@ def between(one: Interval, by: float = 1.0) -> shapes.Between:
 
 
 def limit_ahead(
-    told: Forecast, rung: Limit, times: float, groups: Sequence[shapes.Group]
+    told: Forecast,
+    rung: Limit,
+    times: float,
+    groups: Sequence[shapes.Group],
+    traits: Traits | None = None,
 ) -> shapes.LimitAhead:
     """One rung of the ladder, with what moves it as far as it is asked to bear."""
     from outgrow.capacity import BY_HAND, move_of
@@ -41,7 +49,7 @@ def limit_ahead(
     binds, adviser, move = rung.headroom.best < times, Adviser(groups), None
     if binds:
         target = times * told.now_per_second
-        move = move_of(told, rung.station, target, allows=adviser.allows)
+        move = move_of(told, rung.station, target, allows=adviser.allows, traits=traits)
     return shapes.LimitAhead(
         station=rung.station,
         kind=rung.kind,
@@ -104,30 +112,50 @@ def planned(
     groups: Sequence[shapes.Group],
     *,
     only_placement: bool,
+    traits: Traits | None = None,
+    prices: Prices | None = None,
     worker_memory_bytes: int = 0,
 ) -> shapes.GrowthPlan:
-    """Steps to a multiple of the traffic of now.
+    """Steps to a multiple of the traffic of now, and all ways past the first limit.
 
     Args:
         told: The forecast.
         times: The multiple.
         groups: Who runs where.
         only_placement: Take no step that `outgrow apply` does not carry out.
+        traits: What else was seen of the app.
+        prices: None where nobody said any.
         worker_memory_bytes: That one worker takes; 0 where that is not known.
     """
-    from outgrow.capacity import BY_HAND, Prices, Replicate, SplitOut, grow
+    from outgrow.capacity import (
+        BY_HAND,
+        WORKER_MEMORY_BYTES,
+        Merge,
+        Replicate,
+        SplitOut,
+        binding_objective,
+        grow,
+        ways,
+    )
 
     adviser = Adviser(groups)
 
     def allows(pattern: Pattern) -> bool:
-        is_placement = isinstance(pattern, Replicate | SplitOut)
+        is_placement = isinstance(pattern, Replicate | SplitOut | Merge)
         return adviser.allows(pattern) and (is_placement or not only_placement)
 
-    plan = grow(told, times, allows=allows)
+    costing = _Costing(prices, worker_memory_bytes or WORKER_MEMORY_BYTES)
+    plan = grow(told, times, allows=allows, traits=traits)
+    found_ways = ways(
+        *(told, plan),
+        allows=allows,
+        traits=traits,
+        prices=prices,
+        worker_memory_bytes=costing.worker_memory_bytes,
+    )
     by_hand = BY_HAND.get(plan.stuck_kind, "") if plan.stuck_kind else ""
     if plan.stuck and only_placement:
         by_hand = by_hand or "no change of placement moves it; plan without `--only-placement`"
-    prices = Prices(worker_memory_bytes=worker_memory_bytes) if worker_memory_bytes else Prices()
     advices = [adviser.of(step.moved.pattern) for step in plan.steps]
     found = shapes.GrowthPlan(
         sentence="",
@@ -135,29 +163,57 @@ def planned(
         target_per_second=plan.target_per_second,
         bears=between(plan.bears),
         sure_percent=100 * plan.sure_ratio,
-        steps=[_step(told, *pair, prices) for pair in zip(plan.steps, advices, strict=True)],
+        steps=[_step(told, *pair, costing) for pair in zip(plan.steps, advices, strict=True)],
         stuck=plan.stuck,
         by_hand=by_hand,
-        change=shapes.PlannedChange(
-            moves=[move for one in advices for move in one.moves],
-            sizes=[size for one in advices for size in one.sizes],
-            groups=[
-                shapes.PlannedGroup(
-                    name=one.name,
-                    runs=one.runs,
-                    replicas=f"{one.replicas_min}:{one.replicas_max}",
-                )
-                for one in groups
-            ],
-        ),
+        ways=[_way(one, Adviser(groups).of(one.pattern)) for one in found_ways],
+        objective=objective_in_words(binding_objective(told)),
+        currency="" if prices is None else prices.currency,
+        change=_change(advices, groups),
     )
     return msgspec.structs.replace(found, sentence=_sentence(found))
 
 
-def _step(told: Forecast, step: GrowthStep, advice: Advice, prices: Prices) -> shapes.PlanStep:
+def _change(advices: Sequence[Advice], groups: Sequence[shapes.Group]) -> shapes.PlannedChange:
+    """What of some advices `outgrow apply` carries out, in the placement of now."""
+    return shapes.PlannedChange(
+        moves=[move for one in advices for move in one.moves],
+        merges=[merge for one in advices for merge in one.merges],
+        sizes=[size for one in advices for size in one.sizes],
+        groups=[
+            shapes.PlannedGroup(
+                name=one.name,
+                runs=one.runs,
+                replicas=f"{one.replicas_min}:{one.replicas_max}",
+            )
+            for one in groups
+        ],
+    )
+
+
+def objective_in_words(one: Objective | None) -> str:
+    """An objective on latency; empty for none."""
+    if one is None:
+        return ""
+    return f"{100 * one.ratio:g} % of `{one.operation}` within {one.seconds * 1e3:g} ms"
+
+
+@dataclass(frozen=True)
+class _Costing:
+    """What a worker takes, and what things cost."""
+
+    prices: Prices | None
+    worker_memory_bytes: int
+
+
+def _step(told: Forecast, step: GrowthStep, advice: Advice, costing: _Costing) -> shapes.PlanStep:
     from outgrow.capacity import cost_of
 
-    cost = cost_of(step.moved.pattern, told, prices)
+    cost = cost_of(
+        *(step.moved.pattern, step.before, step.after),
+        costing.prices,
+        costing.worker_memory_bytes,
+    )
     return shapes.PlanStep(
         limit=step.moved.station,
         kind=step.moved.kind,
@@ -170,6 +226,28 @@ def _step(told: Forecast, step: GrowthStep, advice: Advice, prices: Prices) -> s
         workers=cost.workers,
         memory_bytes=cost.memory_bytes,
         cores=cost.cores,
+        money_per_month=cost.money_per_month,
+    )
+
+
+def _way(one: Proposal, advice: Advice) -> shapes.Way:
+    return shapes.Way(
+        limit=one.first_before,
+        title=one.pattern.title,
+        effort=one.pattern.effort,
+        by=advice.by,
+        how=advice.how,
+        needs=list(one.pattern.needs),
+        assumes=one.pattern.assumes,
+        before=between(one.before_per_second),
+        after=between(one.after_per_second),
+        gain=between(one.gain_ratio),
+        better_percent=100 * one.better_ratio,
+        first_after=one.first_after,
+        workers=one.cost.workers,
+        memory_bytes=one.cost.memory_bytes,
+        cores=one.cost.cores,
+        money_per_month=one.cost.money_per_month,
     )
 
 

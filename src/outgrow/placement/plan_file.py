@@ -40,22 +40,26 @@ class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         moves: `SERVICE=GROUP` each.
+        merges: `GROUP=INTO` each.
         sizes: `GROUP=N` or `GROUP=MIN:MAX` each.
         groups: The placement that it was made for.
     """
 
     moves: list[str] = []
+    merges: list[str] = []
     sizes: list[str] = []
     groups: list[PlannedGroup] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to carry out."""
-        return not (self.moves or self.sizes)
+        return not (self.moves or self.merges or self.sizes)
 
     def wish(self, *, is_only_shown: bool) -> Wish:
         """As a supervisor is asked for it."""
-        return Wish(moves=self.moves, sizes=self.sizes, is_only_shown=is_only_shown)
+        return Wish(
+            moves=self.moves, merges=self.merges, sizes=self.sizes, is_only_shown=is_only_shown
+        )
 
     def check(self, groups: Sequence[Mapping[str, Any]]) -> None:
         """Refuse to change another placement than the one that the plan was made for.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import random
 
+import msgspec
+
 from outgrow.dashboard import shapes
 from outgrow.dashboard.asking import Asked
 
@@ -50,6 +52,47 @@ def responding(asked: Asked) -> shapes.Responding:
     return shapes.Responding(operation=chosen, operations=routes, points=points)
 
 
+def ways() -> list[shapes.Way]:
+    way = shapes.Way(
+        limit="writer orders",
+        title="give `Stock` a database of its own",
+        effort="data",
+        by="hand",
+        how="give `Stock` a `Database` field of its own, and move its tables there",
+        needs=["no statement joins its tables with those of others"],
+        assumes="",
+        before=between(322.0),
+        after=between(540.0),
+        gain=between(1.7, 0.06),
+        better_percent=100.0,
+        first_after="loop web",
+        money_per_month=25.0,
+    )
+    later = msgspec.structs.replace(
+        way,
+        title="run `Mail.send` as jobs",
+        effort="code",
+        how="mark `Mail.send` as `@job`, and have callers `enqueue` it",
+        needs=["no caller uses its result at once, which only you know"],
+        after=between(322.0),
+        gain=between(1.0, 0.0),
+        better_percent=0.0,
+        first_after="writer orders",
+        workers=1,
+        money_per_month=1.2,
+    )
+    shorter = msgspec.structs.replace(
+        way,
+        title="hold `writer orders` for 1.1 ms at a time instead of 4.2",
+        effort="code",
+        how="compute before it begins, write many rows at once",
+        needs=[],
+        assumes="each hold takes 1.1 ms at most",
+        money_per_month=0.0,
+    )
+    return [way, later, shorter]
+
+
 def plan(asked: Asked) -> shapes.GrowthPlan:
     times = asked.number("times")
     step = shapes.PlanStep(
@@ -64,6 +107,7 @@ def plan(asked: Asked) -> shapes.GrowthPlan:
         workers=2,
         memory_bytes=140_000_000,
         cores=0.05,
+        money_per_month=14.4,
     )
     return shapes.GrowthPlan(
         sentence=f"1 step towards {times:g} times now: `writer orders` is in the way.",
@@ -74,6 +118,8 @@ def plan(asked: Asked) -> shapes.GrowthPlan:
         steps=[step],
         stuck="writer orders",
         by_hand="hold it for less",
+        ways=ways(),
+        currency="EUR",
         change=shapes.PlannedChange(
             sizes=["web=3"],
             groups=[shapes.PlannedGroup(name="web", runs=["stock", "web"], replicas="1:1")],

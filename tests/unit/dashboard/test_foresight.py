@@ -89,6 +89,9 @@ class Recorded:
             ],
         )
 
+    def statements(self, from_ns: int, to_ns: int) -> list[StatementTotals]:
+        return []
+
     def workers(self, from_ns: int, to_ns: int) -> list[WorkerSum]:
         return [
             WorkerSum(
@@ -292,9 +295,9 @@ MORE = Replicate(process="web", replicas=3, before=1)
         pytest.param(
             WHOLE,
             Cache(station="pool stock", operation="Stock.take", hit_ratio=0.5),
-            "keep answers of `Stock.take`",
+            "keep answers of `Stock.take` in a cache with an age limit, by its arguments",
             [],
-            id="what has no words of its own",
+            id="a cache",
         ),
     ],
 )

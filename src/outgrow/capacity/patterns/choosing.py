@@ -1,7 +1,8 @@
 """Which patterns may move a limit, each as large as it takes to bear so much traffic.
 
 What a pattern is worth is for `rank` to say; here stands which ones come into question for a kind
-of station, and what must be done by hand where the change is not one of placement.
+of station where nothing is written anew (`recoding` has the others), and what must be done by hand
+where no pattern is known.
 """
 
 from __future__ import annotations
@@ -12,9 +13,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from outgrow.capacity.background import SUBSCRIPTION
+from outgrow.capacity.latency import mean_seconds
 from outgrow.capacity.limits import station_limits
 from outgrow.capacity.patterns.moving import SplitOut
-from outgrow.capacity.patterns.sizing import BiggerMachine, BiggerPool, Replicate
+from outgrow.capacity.patterns.recoding import recoded, service_of
+from outgrow.capacity.patterns.sizing import (
+    AdmissionLimit,
+    BiggerMachine,
+    BiggerPool,
+    Replicate,
+)
+from outgrow.capacity.patterns.traits import Traits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,26 +47,31 @@ BY_HAND: dict[str, str] = {
 """What to do where the model has no pattern for a kind of station."""
 
 
-def patterns_for(model: Model, station: str, calls_per_second: float) -> tuple[Pattern, ...]:
+def patterns_for(
+    model: Model, station: str, calls_per_second: float, traits: Traits | None = None
+) -> tuple[Pattern, ...]:
     """Patterns that may have a station bear so many calls of all classes a second.
 
     Args:
         model: With its draws; each pattern is made large enough for 19 of 20 of them.
         station: The limit.
         calls_per_second: That it shall bear.
+        traits: What else was seen of the system.
 
     Returns:
-        The fewest workers first; none where nothing is known to move it.
+        Settings and placement first, then what changes code, then what moves data; none where
+        nothing is known to move it.
     """
     place = model.index(station)
     bears = float(np.quantile(station_limits(model)[:, place], 0.05, method="inverted_cdf"))
     times = calls_per_second / max(bears, 1e-9)
-    return tuple(_sized(model, model.stations[place], times))
+    if times <= 1:
+        return ()
+    one = model.stations[place]
+    return (*_sized(model, one, times), *recoded(model, one, times, traits or Traits()))
 
 
 def _sized(model: Model, one: Station, times: float) -> Iterator[Pattern]:
-    if times <= 1:
-        return
     if one.kind in _OF_SLOTS and not one.name.startswith(SUBSCRIPTION):
         capacity = min(math.ceil(one.capacity * times), SLOTS_MAX)
         if capacity > one.capacity:
@@ -107,6 +121,22 @@ def _seconds_by_service(model: Model, loop: Station) -> dict[str, float]:
     return found
 
 
-def service_of(operation: str) -> str:
-    """The class of an operation's service; empty for a route."""
-    return "" if " " in operation else operation.partition(".")[0]
+def admission_limit(model: Model, knee_per_second: float) -> AdmissionLimit:
+    """What lets in so many calls a second: those at once in each worker of the group of the edge.
+
+    Source:
+        Little's law, N = X R: E. Lazowska and others, Quantitative System Performance,
+        Prentice-Hall 1984, section 3.3.
+    """
+    best = model.first_draws(1)
+    entries = {one.name for one in best.classes}
+    edge = max(
+        (one for one in best.stations if one.kind == "loop"),
+        key=lambda one: len(entries & best.operation_uses.get(one.name, {}).keys()),
+    )
+    mean = float((mean_seconds(best, np.array([knee_per_second])) * best.mix).sum())
+    return AdmissionLimit(
+        calls_per_second=knee_per_second,
+        in_flight=max(1, math.floor(knee_per_second * mean / edge.replicas)),
+        process=edge.process,
+    )

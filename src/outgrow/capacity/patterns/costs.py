@@ -1,12 +1,18 @@
-"""What a pattern costs: workers, memory, and money where prices are known."""
+"""What a pattern costs: workers, memory, cores, and money where prices are known."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from outgrow.capacity.patterns.moving import OwnDatabase
+from outgrow.capacity.solve import solve
+
 if TYPE_CHECKING:
-    from outgrow.capacity.forecast import Forecast
+    from numpy.typing import NDArray
+
     from outgrow.capacity.model import Model
     from outgrow.capacity.patterns.pattern import Pattern
 
@@ -17,17 +23,24 @@ WORKER_MEMORY_BYTES = 128 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class Prices:
-    """What things cost, in one currency.
+    """What things cost, in one currency; 0 for what costs nothing.
 
     Attributes:
-        core_hour: One core for an hour.
-        gigabyte_hour: Memory of 1 GiB for an hour.
-        worker_memory_bytes: That one worker takes.
+        cpu_hour: One core at work for an hour.
+        memory_gb_hour: Memory of 1 GiB for an hour.
+        database_month: One database for a month.
+        currency: Its name, for people.
     """
 
-    core_hour: float = 0.0
-    gigabyte_hour: float = 0.0
-    worker_memory_bytes: int = WORKER_MEMORY_BYTES
+    cpu_hour: float = 0.0
+    memory_gb_hour: float = 0.0
+    database_month: float = 0.0
+    currency: str = ""
+
+    def per_month(self, *, cores: float, memory_bytes: float, databases: int) -> float:
+        """What so much of each costs in a month."""
+        hourly = cores * self.cpu_hour + memory_bytes / 2**30 * self.memory_gb_hour
+        return hourly * HOURS_PER_MONTH + databases * self.database_month
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,25 +55,51 @@ class Cost:
     workers: int
     memory_bytes: int
     cores: float
+    databases: int
     money_per_month: float | None
 
 
-def cost_of(pattern: Pattern, told: Forecast, prices: Prices | None) -> Cost:
-    """The cost of a pattern at the traffic of now."""
-    memory_bytes = pattern.workers * (prices or Prices()).worker_memory_bytes
-    cores = core_load(pattern.applied(told.model)) - core_load(told.model)
-    money = None
-    if prices is not None:
-        hourly = cores * prices.core_hour + memory_bytes / 2**30 * prices.gigabyte_hour
-        money = hourly * HOURS_PER_MONTH
+def cost_of(
+    pattern: Pattern,
+    before: Model,
+    after: Model,
+    prices: Prices | None,
+    worker_memory_bytes: int = WORKER_MEMORY_BYTES,
+) -> Cost:
+    """The cost of a pattern at the traffic of now.
+
+    Args:
+        pattern: That was applied.
+        before: The system without it.
+        after: The system with it.
+        prices: None where nobody said any.
+        worker_memory_bytes: That one worker takes.
+    """
+    calls = np.array([before.calls_per_second])
+    each = [cores_at(one.first_draws(1), calls)[0] for one in (after, before)]
+    cores = float(each[0] - each[1])
+    memory_bytes = pattern.workers * worker_memory_bytes
+    databases = int(isinstance(pattern, OwnDatabase))
     return Cost(
-        workers=pattern.workers, memory_bytes=memory_bytes, cores=cores, money_per_month=money
+        workers=pattern.workers,
+        memory_bytes=memory_bytes,
+        cores=cores,
+        databases=databases,
+        money_per_month=None
+        if prices is None
+        else prices.per_month(cores=cores, memory_bytes=memory_bytes, databases=databases),
     )
 
 
-def core_load(model: Model) -> float:
-    """Mean number of cores that the traffic of now keeps busy, on all machines."""
-    demand = model.seconds_per_call()[0] * model.calls_per_second + model.idle_load[0]
-    return sum(
-        float(demand[place]) for place, one in enumerate(model.stations) if one.kind == "cpu"
-    )
+def cores_at(model: Model, calls_per_second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean number of cores that so much traffic keeps busy, on all machines; [draws].
+
+    Busy cores that slow one another down are counted as they would be then. No machine has more
+    busy than it has.
+    """
+    solved = solve(model, calls_per_second)
+    busy = np.zeros(model.draws)
+    for place, one in enumerate(model.stations):
+        if one.kind == "cpu":
+            busy += np.minimum(solved.load_ratio[:, place], 1.0) * one.capacity
+    return busy

@@ -7,28 +7,61 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outgrow.capacity.patterns.surgery import added, divided, joined
+from outgrow.capacity.patterns.surgery import added, divided, joined, spread
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from outgrow.capacity.model import Model
     from outgrow.capacity.patterns.pattern import Effort
 
 CROSSING_SECONDS = 60e-6
-"""CPU time that a call between processes takes, on either side: 25-100 us were measured."""
+"""CPU time that a call between processes takes, on either side ..."""
+CROSSING_RANGE = (25 / 60, 100 / 60)
+"""... and what was measured, 25 to 100 us, over that."""
 
 
-def _crossing_calls(model: Model, operations: tuple[str, ...]) -> NDArray[np.float64]:
-    """Calls of these operations that one call of each class leads to; [classes]."""
+def _crossing_calls(model: Model, across: Sequence[tuple[str, float]]) -> NDArray[np.float64]:
+    """Calls between two processes that one call of each class leads to; [classes].
+
+    Args:
+        model: With the classes.
+        across: Operations, each with the share of its calls that cross.
+    """
     return np.array(
-        [sum(one.visits.get(name, 0.0) for name in operations) for one in model.classes]
+        [sum(one.visits.get(name, 0.0) * share for name, share in across) for one in model.classes]
     )
 
 
-def _of(model: Model, process: str, kind: str) -> list[str]:
-    """Names of the stations of one kind that a process has."""
-    return [one.name for one in model.stations if (one.process, one.kind) == (process, kind)]
+def _crossing(model: Model, best_seconds: float) -> NDArray[np.float64]:
+    """CPU time of a crossing in each draw, on either side; [draws, 1]."""
+    low, high = (ratio * best_seconds for ratio in CROSSING_RANGE)
+    return spread(model.draws, best_seconds, low, high)
+
+
+def _named(model: Model, process: str, kind: str) -> str:
+    """The station of one kind that a process has; empty where it has none."""
+    return next(
+        (one.name for one in model.stations if (one.process, one.kind) == (process, kind)), ""
+    )
+
+
+def _cores_of(model: Model, process: str) -> str:
+    """The cores that a process runs on; empty where that is not known."""
+    machine = next((one.machine for one in model.stations if one.process == process), "")
+    return next(
+        (one.name for one in model.stations if one.kind == "cpu" and one.machine == machine), ""
+    )
+
+
+def _charged(model: Model, names: Sequence[str], seconds: NDArray[np.float64]) -> Model:
+    """The model with so much more on each of some stations, or less."""
+    for name in names:
+        if name:
+            model = added(model, name, seconds)
+    return model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +72,7 @@ class SplitOut:
         operations: Those of the service that moves.
         process: Where they run now.
         name: Of the new process.
+        workers: That it has.
     """
 
     operations: tuple[str, ...]
@@ -47,6 +81,7 @@ class SplitOut:
     crossing_seconds: float = CROSSING_SECONDS
     effort: Effort = "placement"
     needs: tuple[str, ...] = ("arguments and results of its operations can be sent",)
+    assumes: str = ""
     workers: int = 1
 
     @property
@@ -58,16 +93,15 @@ class SplitOut:
         """The system with one more process."""
         theirs = [one.name for one in model.stations if one.process == self.process]
         split = divided(model, theirs, self.operations, self.name)
-        more = _crossing_calls(model, self.operations) * self.crossing_seconds
-        for one in model.stations:
-            if one.name in theirs and one.kind in ("loop", "gil"):
-                split = added(added(split, one.name, more), f"{one.name} {self.name}", more)
-        for one in model.stations:
-            if one.kind == "cpu" and any(other.machine == one.machine for other in model.stations):
-                split = added(split, one.name, 2 * more)
-                break
+        calls = _crossing_calls(model, [(name, 1.0) for name in self.operations])
+        more = calls * _crossing(model, self.crossing_seconds)
+        for kind in ("loop", "gil"):
+            name = _named(model, self.process, kind)
+            split = _charged(split, [name, name and f"{name} {self.name}"], more)
+        split = _charged(split, [_cores_of(model, self.process)], 2 * more)
+        new = {f"{name} {self.name}" for name in theirs}
         stations = tuple(
-            replace(one, process=self.name) if one.name.endswith(f" {self.name}") else one
+            replace(one, process=self.name, replicas=self.workers) if one.name in new else one
             for one in split.stations
         )
         return replace(split, stations=stations)
@@ -75,41 +109,54 @@ class SplitOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
-    """Two processes become one: fewer calls between them, and one loop for both.
+    """Two processes become one: no calls between them, and one loop for both.
 
     Attributes:
-        process: Goes.
+        process: Goes, with its workers.
         into: Stays.
-        operations: Those called across until now.
+        across: Operations that are called across, each with the share of its calls that cross.
+        before: Workers that go.
     """
 
     process: str
     into: str
-    operations: tuple[str, ...] = ()
+    across: tuple[tuple[str, float], ...] = ()
+    before: int = 1
     crossing_seconds: float = CROSSING_SECONDS
     effort: Effort = "placement"
     needs: tuple[str, ...] = ()
-    workers: int = -1
+    assumes: str = ""
 
     @property
     def title(self) -> str:
         """What is done."""
-        return f"run `{self.process}` within the workers of `{self.into}`"
+        return f"run what `{self.process}` runs within the workers of `{self.into}`"
+
+    @property
+    def workers(self) -> int:
+        """Added: none; those of the process go."""
+        return -self.before
 
     def applied(self, model: Model) -> Model:
         """The system with one process less."""
-        stations = tuple(
-            replace(one, process=self.into) if one.process == self.process else one
-            for one in model.stations
+        loop = _named(model, self.into, "loop")
+        replicas = next((one.replicas for one in model.stations if one.name == loop), 1)
+        cores = _cores_of(model, self.process)
+        merged = replace(
+            model,
+            stations=tuple(
+                replace(one, process=self.into, replicas=replicas)
+                if one.process == self.process
+                else one
+                for one in model.stations
+            ),
         )
-        merged = replace(model, stations=stations)
-        less = -2 * _crossing_calls(model, self.operations) * self.crossing_seconds
+        less = -_crossing_calls(model, self.across) * _crossing(model, self.crossing_seconds)
         for kind in ("loop", "gil"):
-            gone = _of(model, self.process, kind)
-            stays = _of(model, self.into, kind)
+            gone, stays = _named(model, self.process, kind), _named(model, self.into, kind)
             if gone and stays:
-                merged = added(joined(merged, gone[0], stays[0]), stays[0], less)
-        return replace(merged, seconds=np.maximum(merged.seconds, 0.0))
+                merged = _charged(joined(merged, gone, stays), [stays], 2 * less)
+        return _charged(merged, [cores], 2 * less)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +174,7 @@ class OwnDatabase:
     name: str
     effort: Effort = "data"
     needs: tuple[str, ...] = ("no statement joins its tables with those of others",)
+    assumes: str = ""
     workers: int = 0
 
     @property

@@ -35,6 +35,14 @@ class Pattern(Protocol):
         ...
 
     @property
+    def assumes(self) -> str:
+        """A number that was not measured and that its gain rests on; empty where there is none.
+
+        Then it tells what would have to be, and no plan counts on it.
+        """
+        ...
+
+    @property
     def workers(self) -> int:
         """Worker processes that it adds; negative where it saves some."""
         ...

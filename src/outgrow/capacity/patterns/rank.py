@@ -1,4 +1,4 @@
-"""A plan: patterns by what they win, how surely, and what they cost."""
+"""Patterns by what they win, how surely, and what they cost."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from outgrow.capacity.forecast import Interval, interval
 from outgrow.capacity.knees import knee_by_objective
 from outgrow.capacity.limits import first_limits, saturation
-from outgrow.capacity.patterns.costs import Cost, cost_of
+from outgrow.capacity.patterns.costs import WORKER_MEMORY_BYTES, Cost, cost_of
 from outgrow.capacity.patterns.pattern import EFFORT_COST
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from outgrow.capacity.forecast import Forecast
     from outgrow.capacity.knees import Objective
     from outgrow.capacity.model import Model
     from outgrow.capacity.patterns.costs import Prices
@@ -55,47 +54,58 @@ class Proposal:
 
 
 def propose(
-    told: Forecast,
+    model: Model,
     patterns: Iterable[Pattern],
     *,
     objective: Objective | None = None,
     prices: Prices | None = None,
+    worker_memory_bytes: int = WORKER_MEMORY_BYTES,
 ) -> list[Proposal]:
-    """What each pattern would bring, the best first; those without a gain come last.
+    """What each pattern would bring, the best first; those that assume something come last.
 
     Before and after are solved with the same draws, so what is uncertain in both cancels out.
+
+    Args:
+        model: The best estimate as its first draw, and others; see `stacked`.
+        patterns: Each is tried by itself.
+        objective: Whose knee counts; without one it is that by throughput.
+        prices: Of what they take.
+        worker_memory_bytes: That one worker takes.
     """
-    found = [_proposal(told, pattern, objective, prices) for pattern in patterns]
-    return sorted(found, key=lambda one: -one.score)
+    now = _Solved(model, objective)
+    found: list[Proposal] = []
+    for pattern in patterns:
+        then = _Solved(pattern.applied(model), objective)
+        cost = cost_of(pattern, model, then.model, prices, worker_memory_bytes)
+        found.append(_proposal(now, then, pattern, cost))
+    return sorted(found, key=lambda one: (bool(one.pattern.assumes), -one.score))
 
 
-def _proposal(
-    told: Forecast, pattern: Pattern, objective: Objective | None, prices: Prices | None
-) -> Proposal:
-    changed, drawn = pattern.applied(told.model), pattern.applied(told.draws)
-    best_before, best_after = _knee(told.model, objective), _knee(changed, objective)
-    before, after = _knee(told.draws, objective), _knee(drawn, objective)
-    gains = after / np.maximum(before, 1e-12)
-    gain = interval(float(best_after[0] / max(best_before[0], 1e-12)), gains)
-    better = float((gains > BETTER_RATIO).mean())
-    doublings = math.log2(max(gain.best, 1e-6))
+class _Solved:
+    """A system with its knee in each draw, and what binds first by the best estimate."""
+
+    def __init__(self, model: Model, objective: Objective | None) -> None:
+        self.model = model
+        tops = saturation(model)
+        self.knees = tops if objective is None else knee_by_objective(model, objective, tops)
+        self.first = model.stations[int(first_limits(model.first_draws(1), tops[:1])[0])].name
+
+
+def _of_draws(values: NDArray[np.float64]) -> Interval:
+    return interval(float(values[0]), values[1:] if len(values) > 1 else values)
+
+
+def _proposal(now: _Solved, then: _Solved, pattern: Pattern, cost: Cost) -> Proposal:
+    gains = then.knees / np.maximum(now.knees, 1e-12)
+    gain, better = _of_draws(gains), float((gains > BETTER_RATIO).mean())
     return Proposal(
         pattern=pattern,
-        before_per_second=interval(float(best_before[0]), before),
-        after_per_second=interval(float(best_after[0]), after),
+        before_per_second=_of_draws(now.knees),
+        after_per_second=_of_draws(then.knees),
         gain_ratio=gain,
         better_ratio=better,
-        first_before=_first(told.model),
-        first_after=_first(changed),
-        cost=cost_of(pattern, told, prices),
-        score=doublings * better - EFFORT_COST[pattern.effort],
+        first_before=now.first,
+        first_after=then.first,
+        cost=cost,
+        score=math.log2(max(gain.best, 1e-6)) * better - EFFORT_COST[pattern.effort],
     )
-
-
-def _knee(model: Model, objective: Objective | None) -> NDArray[np.float64]:
-    top = saturation(model)
-    return top if objective is None else knee_by_objective(model, objective, top)
-
-
-def _first(model: Model) -> str:
-    return model.stations[int(first_limits(model, saturation(model))[0])].name

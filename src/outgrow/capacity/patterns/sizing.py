@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from outgrow.capacity.background import CONCURRENCY, SLOTS
-from outgrow.capacity.patterns.surgery import resized
+from outgrow.capacity.patterns.surgery import eased, resized
 
 if TYPE_CHECKING:
     from outgrow.capacity.model import Model, Station
@@ -31,6 +33,7 @@ class Replicate:
         "no state is kept in a worker's memory",
         "the database allows the connections of all pools together",
     )
+    assumes: str = ""
 
     @property
     def title(self) -> str:
@@ -61,6 +64,7 @@ class BiggerPool:
     capacity: int
     effort: Effort = "setting"
     needs: tuple[str, ...] = ("what is behind it bears so many at once",)
+    assumes: str = ""
     workers: int = 0
 
     @property
@@ -90,6 +94,7 @@ class BiggerMachine:
     before: int = 1
     effort: Effort = "data"
     needs: tuple[str, ...] = ("what runs on it may be moved to a larger one",)
+    assumes: str = ""
     workers: int = 0
 
     @property
@@ -113,26 +118,61 @@ class BiggerMachine:
 
 @dataclass(frozen=True, kw_only=True)
 class AdmissionLimit:
-    """Turn away what would only wait: the limit stays, and those let in are served in time.
+    """Turn away what would only wait: no limit moves, and those let in are served in time.
 
     Attributes:
         calls_per_second: Let in; the knee by objective, as a rule.
+        in_flight: Calls at once, in one worker, that let in so many.
+        process: The group whose workers turn away.
     """
 
     calls_per_second: float
+    in_flight: int
+    process: str
     effort: Effort = "setting"
-    needs: tuple[str, ...] = ("callers bear to be turned away",)
+    needs: tuple[str, ...] = ("callers bear to be turned away, and come back later",)
+    assumes: str = ""
     workers: int = 0
 
     @property
     def title(self) -> str:
         """What is done."""
-        return f"let in {self.calls_per_second:.0f} calls a second and turn the rest away"
+        return f"let in {self.calls_per_second:,.0f} calls a second and turn the rest away"
 
     def applied(self, model: Model) -> Model:
         """The same system: no limit moves."""
         return model
 
-    def admitted_per_second(self, calls_per_second: float) -> float:
-        """How many of so many get in."""
-        return min(calls_per_second, self.calls_per_second)
+
+@dataclass(frozen=True, kw_only=True)
+class ShorterHolds:
+    """A lock, or a slot, is held for less: what need not be done meanwhile is done before or after.
+
+    Attributes:
+        station: Held for less.
+        keep_ratio: Of the time in service that remains.
+        before_seconds: Of one hold, now.
+    """
+
+    station: str
+    keep_ratio: float
+    before_seconds: float
+    effort: Effort = "code"
+    needs: tuple[str, ...] = ("so much of what is done meanwhile can be done before or after",)
+    workers: int = 0
+
+    @property
+    def assumes(self) -> str:
+        """How long it must be held at most."""
+        return f"each hold takes {self.keep_ratio * self.before_seconds * 1e3:.2g} ms at most"
+
+    @property
+    def title(self) -> str:
+        """What is done."""
+        now, then = self.before_seconds * 1e3, self.keep_ratio * self.before_seconds * 1e3
+        return f"hold `{self.station}` for {then:.2g} ms at a time instead of {now:.2g}"
+
+    def applied(self, model: Model) -> Model:
+        """The system with shorter holds."""
+        same = np.ones(len(model.classes))
+        return eased(model, self.station, same, seconds_keep=same * self.keep_ratio)

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from outgrow.capacity.model import Model, Station
 
 Floats = NDArray[np.float64]
+_GOLDEN_RATIO = 0.6180339887
 
 
 def resized(model: Model, change: Callable[[Station], Station]) -> Model:
@@ -24,27 +25,34 @@ def resized(model: Model, change: Callable[[Station], Station]) -> Model:
     return replace(model, stations=tuple(change(one) for one in model.stations))
 
 
-def eased(
-    model: Model, station: str, keep: NDArray[np.float64], *, seconds_keep: Floats | None = None
-) -> Model:
+def spread(draws: int, best: float, low: float, high: float) -> Floats:
+    """A number that nobody measured, for each draw: the first has the best guess; [draws, 1].
+
+    The others are spread evenly over the range, in an order that agrees with no other one.
+    """
+    values = np.asarray((np.arange(draws) * _GOLDEN_RATIO) % 1.0, dtype=np.float64)
+    values = np.asarray(low + values * (high - low), dtype=np.float64)
+    values[:1] = best
+    return values[:, None]
+
+
+def eased(model: Model, station: str, keep: Floats, *, seconds_keep: Floats | None = None) -> Model:
     """The model where classes use a station less.
 
     Args:
         model: As it is.
         station: Used less.
-        keep: Share of its uses that remains; [classes].
+        keep: Share of its uses that remains; [classes], or [draws, classes].
         seconds_keep: Share of its seconds that remains; as `keep` if not given.
     """
-    uses, seconds = model.uses.copy(), model.seconds.copy()
-    gone = np.zeros_like(uses)
-    gone_seconds = np.zeros_like(seconds)
+    gone, gone_seconds = np.zeros_like(model.uses), np.zeros_like(model.seconds)
     place = model.index(station)
     stay = keep if seconds_keep is None else seconds_keep
     gone[:, place] = model.uses[:, place] * (1 - keep)
     gone_seconds[:, place] = model.seconds[:, place] * (1 - stay)
     worth = np.maximum(model.uses[:, place] * (1 - stay), 0.0)
     # From the outermost inwards; what is within goes in proportion to the seconds.
-    carried = np.zeros_like(uses)
+    carried = np.zeros_like(gone)
     carried[:, place] = worth
     for outer in reversed(range(place + 1)):
         for inner in range(outer):
@@ -53,16 +61,59 @@ def eased(
             gone[:, inner] += share * carried[:, outer]
             taken = model.inner_seconds[:, outer, inner][:, None] * carried[:, outer]
             gone_seconds[:, inner] += taken
-    uses = np.maximum(uses - gone, 0.0)
-    seconds = np.maximum(seconds - gone_seconds, 0.0)
-    return replace(model, uses=uses, seconds=seconds)
+    return _without(model, gone, gone_seconds, (place,))
+
+
+def _without(model: Model, gone: Floats, gone_seconds: Floats, places: Iterable[int]) -> Model:
+    """The model with less of uses and seconds; what is within some stations keeps its part."""
+    after = replace(
+        model,
+        uses=np.maximum(model.uses - gone, 0.0),
+        seconds=np.maximum(model.seconds - gone_seconds, 0.0),
+        inner_seconds=model.inner_seconds.copy(),
+    )
+    before = _net_seconds(model)
+    for place in places:
+        _stretch_nested(after, place, before[:, place])
+    return after
+
+
+def lightened(model: Model, less: Mapping[str, Floats | float]) -> Model:
+    """The model in which operations do less of all that they do, wherever that was counted.
+
+    Args:
+        model: As it is.
+        less: Share of the runs of each operation that goes: one number, or [draws, 1].
+    """
+    gone, gone_seconds = np.zeros_like(model.uses), np.zeros_like(model.seconds)
+    net = np.maximum(_net_seconds(model), 1e-300)
+    for place, station in reversed(list(enumerate(model.stations))):
+        if station.is_shared_out:
+            # Cores and GILs are used within what is counted by operation, and go with it.
+            part = model.inner_seconds[:, :, place] / net
+            gone[:, place] = np.einsum("bk,bkc->bc", model.inner_uses[:, :, place], gone)
+            gone_seconds[:, place] = np.einsum("bk,bkc->bc", part, gone_seconds)
+            continue
+        for name, share in less.items():
+            gone[:, place] += part_of(model, station.name, (name,)) * share
+            gone_seconds[:, place] += seconds_part_of(model, station.name, (name,)) * share
+        gone[:, place] *= model.uses[:, place]
+        gone_seconds[:, place] *= model.seconds[:, place]
+    return _without(model, gone, gone_seconds, range(len(model.stations)))
 
 
 def added(model: Model, station: str, more_seconds: Floats) -> Model:
-    """The model where each class takes so many more seconds of a station; [classes]."""
-    seconds = model.seconds.copy()
-    seconds[:, model.index(station)] += more_seconds
-    return replace(model, seconds=seconds)
+    """The model where each class takes so many more seconds of a station, or less.
+
+    Args:
+        model: As it is.
+        station: Used more.
+        more_seconds: [classes], or [draws, classes].
+    """
+    place, none = model.index(station), np.zeros_like(model.seconds)
+    less = none.copy()
+    less[:, place] -= more_seconds
+    return _without(model, none, less, (place,))
 
 
 def part_of(model: Model, station: str, operations: Collection[str]) -> Floats:
@@ -80,10 +131,10 @@ def part_of(model: Model, station: str, operations: Collection[str]) -> Floats:
 def seconds_part_of(model: Model, station: str, operations: Collection[str]) -> Floats:
     """Share of the seconds of a station by each class that some operations take; [classes].
 
-    By the step meter where there is one, by uses else.
+    By the step meter where it saw all that use the station, by uses else.
     """
-    metered = model.operation_seconds.get(station)
-    if not metered:
+    metered = model.operation_seconds.get(station, {})
+    if not metered or model.operation_uses.get(station, {}).keys() - metered.keys():
         return part_of(model, station, operations)
     return part_of(replace(model, operation_uses={station: metered}), station, operations)
 
@@ -131,7 +182,8 @@ def divided(
         strain_ratio=strain,
         inner_uses=_nested(model, model.inner_uses, old, new, shares),
         inner_seconds=_nested(model, model.inner_seconds, old, new, shares),
-        operation_uses=_told(model, stations, operations, suffix),
+        operation_uses=_told(model.operation_uses, stations, operations, suffix),
+        operation_seconds=_told(model.operation_seconds, stations, operations, suffix),
     )
     before = _net_seconds(model)
     for place in places:
@@ -187,14 +239,28 @@ def _nested(
 
 
 def _told(
-    model: Model, stations: Sequence[str], operations: Collection[str], suffix: str
+    told: Mapping[str, dict[str, float]],
+    stations: Sequence[str],
+    operations: Collection[str],
+    suffix: str,
 ) -> dict[str, dict[str, float]]:
-    told = dict(model.operation_uses)
+    """What operations ask of stations, those that are divided taken apart."""
+    found = dict(told)
     for name in stations:
-        by = model.operation_uses.get(name, {})
-        told[f"{name} {suffix}"] = {one: uses for one, uses in by.items() if one in operations}
-        told[name] = {one: uses for one, uses in by.items() if one not in operations}
-    return told
+        by = told.get(name, {})
+        found[f"{name} {suffix}"] = {one: uses for one, uses in by.items() if one in operations}
+        found[name] = {one: uses for one, uses in by.items() if one not in operations}
+    return found
+
+
+def _told_together(
+    told: Mapping[str, dict[str, float]], station: str, into: str
+) -> dict[str, dict[str, float]]:
+    """The same where one station has taken over another's work."""
+    found = dict(told)
+    gone = found.pop(station, {})
+    found[into] = {**gone, **found.get(into, {})}
+    return found
 
 
 def joined(model: Model, station: str, into: str) -> Model:
@@ -221,4 +287,6 @@ def joined(model: Model, station: str, into: str) -> Model:
         strain_ratio=model.strain_ratio[:, keep],
         inner_uses=within[:, keep][:, :, keep],
         inner_seconds=lasting[:, keep][:, :, keep],
+        operation_uses=_told_together(model.operation_uses, station, into),
+        operation_seconds=_told_together(model.operation_seconds, station, into),
     )

@@ -49,6 +49,7 @@ from outgrow.dashboard.shapes.foreseen import (
     Signs,
     SignSeen,
     SignSilence,
+    Way,
 )
 from outgrow.dashboard.shapes.kept import (
     ExceptionGroup,
@@ -158,6 +159,7 @@ __all__ = [
     "Traces",
     "Verified",
     "VerifiedStep",
+    "Way",
     "Worker",
     "WorkerLine",
     "WorkerSeries",

@@ -135,6 +135,7 @@ class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
         workers: That it adds; negative where it saves some.
         memory_bytes: That those take, as workers take now.
         cores: CPU load that it adds at the traffic of now.
+        money_per_month: That it costs more at the traffic of now; None without prices.
     """
 
     limit: str
@@ -148,6 +149,45 @@ class PlanStep(msgspec.Struct, frozen=True, kw_only=True):
     workers: int = 0
     memory_bytes: int = 0
     cores: float = 0.0
+    money_per_month: float | None = None
+
+
+class Way(msgspec.Struct, frozen=True, kw_only=True):
+    """One pattern that comes into question at a limit, tried by itself.
+
+    Attributes:
+        limit: At which it is tried.
+        title: What is done, to what.
+        effort: What must be touched.
+        by: Who carries it out.
+        how: One thing to do.
+        needs: What must hold for it, and no model can see.
+        assumes: A number that nobody measured, and that it would have to be; empty where there is
+            none.
+        before: The knee without it, in calls of all routes a second.
+        after: The knee with it.
+        gain: The one over the other; about 1 where it moves the limit, and another is as near.
+        better_percent: How probable it is that it is a gain at all.
+        first_after: What binds first then.
+        money_per_month: That it costs more; None without prices.
+    """
+
+    limit: str
+    title: str
+    effort: Literal["setting", "placement", "code", "data"]
+    by: Literal["apply", "hand", "itself"]
+    how: str
+    needs: list[str]
+    assumes: str
+    before: Between
+    after: Between
+    gain: Between
+    better_percent: float
+    first_after: str
+    workers: int = 0
+    memory_bytes: int = 0
+    cores: float = 0.0
+    money_per_month: float | None = None
 
 
 class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,6 +203,10 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
         steps: In the order in which they are taken.
         stuck: A limit that no pattern moves far enough.
         by_hand: What to do about it.
+        ways: Every pattern that comes into question at the first limit, and at one that is in the
+            way, the best first; those that assume something come last.
+        objective: Whose knee counts for the ways, in words; empty where it is that by throughput.
+        currency: Of all money in it; empty without prices.
         change: What of it is a change of placement.
     """
 
@@ -175,6 +219,9 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[PlanStep] = []
     stuck: str = ""
     by_hand: str = ""
+    ways: list[Way] = []
+    objective: str = ""
+    currency: str = ""
     change: PlannedChange = PlannedChange()
 
 

@@ -209,6 +209,9 @@ class _Nothing:
     def keep(self, *, spans: object = (), logs: object = (), points: object = ()) -> None:
         """Forget it."""
 
+    def lose(self, what: str, count: int) -> None:
+        """Forget that as well."""
+
 
 class _Telling(uvicorn.Server):
     """Prints its port."""

@@ -108,9 +108,6 @@ class Recorded:
             )
         ]
 
-    def statements(self, from_ns: int, to_ns: int) -> list[StatementTotals]:
-        return []
-
     def newest_spans(self, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
         return []
 

@@ -9,7 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from outgrow.store.durable.errors import MessageSizeError, SubscriptionMissingError
+from outgrow.store.durable.errors import (
+    MessageSizeError,
+    SubscriptionMissingError,
+    TopicChangedError,
+)
 from outgrow.store.durable.ids import PARTITIONS_COUNT, partition_of
 from outgrow.store.durable.protocol import FromOffsets, FromTime
 from outgrow.store.durable.records import BODY_BYTES_MAX, EventOutcome, Position
@@ -397,3 +401,15 @@ async def _play(url: str, steps: list[tuple[str, int, int]]) -> None:
         for step in steps:
             await player.play(*step)
         await player.finish()
+
+
+@in_loop
+async def test_a_subscription_does_not_go_on_in_another_topic(durable_url: str) -> None:
+    async with opened(durable_url) as store:
+        await store.log.subscribe("mail", "OrderPlaced")
+        with pytest.raises(TopicChangedError, match="`mail` stands in the events `OrderPlaced`"):
+            await store.log.subscribe("mail", "OrderMade")
+        (one,) = await store.log.subscriptions()
+        assert one.topic == "OrderPlaced"
+        await store.log.unsubscribe("mail")
+        await store.log.subscribe("mail", "OrderMade")

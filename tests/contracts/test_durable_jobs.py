@@ -444,3 +444,40 @@ async def test_a_page_of_jobs_goes_on_where_the_last_one_ended(durable_url: str)
             after = page[-1].id
         assert seen == sorted(one.id for one in jobs)
         assert {view.queue for view in await store.queue.jobs("ready", queue="a")} == {"a"}
+
+
+@in_loop
+async def test_a_job_given_back_for_later_has_spent_no_attempt_and_says_why(
+    durable_url: str,
+) -> None:
+    clock = HandClock()
+    async with opened(durable_url, clock) as store:
+        lease = await store.crew.register("w")
+        await store.queue.enqueue([job(key="ann", key_slots=1), job(key="ann", key_slots=1)])
+        one = await claim_one(store, lease)
+        later = JobOutcome(
+            id=one.id, attempt=1, how="returned", failure=BROKEN, retry_after_ms=5_000
+        )
+        assert await store.queue.settle(lease, [later]) == [True]
+        view = await store.queue.find(one.id)
+        assert view is not None
+        assert (view.state, view.attempt, view.failure) == ("later", 0, BROKEN)
+        (other,) = await store.queue.claim(lease, "default")  # the key's slot has passed on
+        await store.queue.settle(lease, done(other))
+        clock.move(5_000)
+        assert await store.sweep() == 1
+        assert (await claim_one(store, lease)).attempt == 1
+
+
+@in_loop
+async def test_a_job_that_waits_for_its_time_can_be_started_now(durable_url: str) -> None:
+    async with opened(durable_url) as store:
+        lease = await store.crew.register("w")
+        plain, keyed = job(delay_ms=HOUR_MS), job(delay_ms=HOUR_MS, key="ann", key_slots=1)
+        await store.queue.enqueue([plain, keyed])
+        assert await claimed_ids(store, lease) == []
+        assert await store.queue.start_now(plain.id)
+        assert await store.queue.start_now(keyed.id)
+        assert not await store.queue.start_now(keyed.id)
+        assert not await store.queue.start_now(job().id)
+        assert sorted(await claimed_ids(store, lease)) == sorted([plain.id, keyed.id])

@@ -13,7 +13,7 @@ from outgrow.store.durable.failures import failure_of
 from outgrow.store.durable.postgres.schema import VERSIONS as POSTGRES_VERSIONS
 from outgrow.store.durable.postgres.store import PostgresDurable
 from outgrow.store.durable.protocol import DurableStore
-from outgrow.store.durable.records import JobOutcome, Lease
+from outgrow.store.durable.records import JobOutcome, KindCount, Lease
 from outgrow.store.durable.sqlite.schema import VERSIONS as SQLITE_VERSIONS
 from outgrow.store.durable.sqlite.store import SqliteDurable
 from tests.contracts.durable import (
@@ -191,6 +191,27 @@ async def test_what_waits_with_a_schema_is_counted(durable_url: str) -> None:
         assert await store.waiting("mail.send", "old") == 1, "it may run again"
         await store.queue.settle(lease, failed(running[0], None))
         assert await store.waiting("mail.send", "old") == 0
+
+
+@in_loop
+async def test_unfinished_jobs_are_counted_by_kind_and_queue(durable_url: str) -> None:
+    async with opened(durable_url) as store:
+        lease = await store.crew.register("w")
+        await store.queue.enqueue([job("a"), job("a", delay_ms=HOUR_MS), job("b")])
+        await store.queue.enqueue([job("a", queue="other"), job("c")])
+        ended = await store.queue.claim(lease, "default", limit=1)
+        assert [one.kind for one in ended] == ["a"]
+        assert await store.unfinished(["a", "b", "none"]) == [
+            KindCount("a", "default", 2),
+            KindCount("a", "other", 1),
+            KindCount("b", "default", 1),
+        ]
+        await store.queue.settle(lease, done(*ended))
+        assert await store.unfinished(("a",)) == [
+            KindCount("a", "default", 1),
+            KindCount("a", "other", 1),
+        ]
+        assert await store.unfinished(()) == []
 
 
 @in_loop

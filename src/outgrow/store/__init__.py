@@ -29,6 +29,7 @@ from outgrow.store.durable.errors import (
     StoreOwnedError,
     StoreVersionError,
     SubscriptionMissingError,
+    TopicChangedError,
 )
 from outgrow.store.durable.failures import failure_of
 from outgrow.store.durable.ids import new_id, wall_clock
@@ -68,6 +69,7 @@ from outgrow.store.durable.records import (
     JobOutcome,
     JobState,
     JobView,
+    KindCount,
     Lease,
     NewJob,
     Placed,
@@ -112,6 +114,7 @@ __all__ = [
     "JobOutcome",
     "JobState",
     "JobView",
+    "KindCount",
     "Lease",
     "LeaseLostError",
     "Log",
@@ -145,6 +148,7 @@ __all__ = [
     "Tables",
     "ThreadMover",
     "ThreadRows",
+    "TopicChangedError",
     "block_here",
     "check_batch",
     "check_not_moved",

@@ -29,7 +29,7 @@ _NEWS_MAX = 1_000
 _CALLS_MAX = 100_000
 _AFTER_TELLS_ALL = frozenset(
     {"bury", "leave", "strays", "cancel", "pause_queue", "limit_queue", "tick", "replay", "rewind"}
-    | {"pause_subscription", "unsubscribe", "sweep"}
+    | {"pause_subscription", "unsubscribe", "sweep", "start_now"}
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from outgrow.store.durable.errors import MessageSizeError
+from outgrow.store.durable.errors import MessageSizeError, TopicChangedError
 from outgrow.store.durable.records import (
     BODY_BYTES_MAX,
     HEADERS_MAX,
@@ -110,6 +110,19 @@ def check_name(what: str, name: str) -> None:
     _check_text(f"`{name[:40]}`", what, name)
     if not name:
         raise MessageSizeError(f"a {what} has an empty name", hint="Give it one")
+
+
+def check_topic(subscription: str, known: str, wanted: str) -> None:
+    """Refuse to go on with another topic: what was read of one says nothing of another.
+
+    Raises:
+        TopicChangedError: It is another.
+    """
+    if known != wanted:
+        raise TopicChangedError(
+            f"the subscription `{subscription}` stands in the events `{known}`, and is now to read "
+            f"`{wanted}`"
+        )
 
 
 def check_result(shown: str, encoded: bytes) -> None:

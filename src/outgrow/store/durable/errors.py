@@ -104,3 +104,13 @@ class StoreMoveError(DurableError):
     """Events and jobs cannot be moved from this place to that one, or not now."""
 
     code = "OG719"
+
+
+class TopicChangedError(DurableError):
+    """A subscription is to read another event than the one at whose place it stands."""
+
+    code = "OG720"
+    hint = (
+        'Keep the old name, `class ...(Event, name="...")`, or give the subscription another, '
+        '`@subscribe(name="...")`; `outgrow jobs unsubscribe NAME` has it forgotten'
+    )

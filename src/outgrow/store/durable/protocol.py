@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         JobOutcome,
         JobState,
         JobView,
+        KindCount,
         Lease,
         NewJob,
         Placed,
@@ -78,7 +79,11 @@ class Log(Protocol):
     async def subscribe(
         self, name: str, topic: str, *, start: Start = "end", attempts_max: int = 5
     ) -> None:
-        """Have a cursor on a topic; where there is one by that name, only set `attempts_max`."""
+        """Have a cursor on a topic; where there is one by that name, only set `attempts_max`.
+
+        Raises:
+            TopicChangedError: That one is on another topic.
+        """
         ...
 
     async def unsubscribe(self, name: str) -> None:
@@ -174,6 +179,10 @@ class Queue(Protocol):
 
     async def cancel(self, id: UUID) -> Literal["cancelled", "asked", "finished"]:
         """End a job that waits, or ask one that runs to stop; its result then no longer counts."""
+        ...
+
+    async def start_now(self, id: UUID) -> bool:
+        """Have a job wait no longer for its time; False where it does not."""
         ...
 
     async def pause_queue(self, queue: str, *, paused: bool) -> None:
@@ -322,6 +331,13 @@ class DurableStore(Protocol):
         """How many jobs of a kind, or unread events of a topic, have a body of this schema.
 
         Counts no further than `COUNT_MAX`.
+        """
+        ...
+
+    async def unfinished(self, kinds: Collection[str]) -> list[KindCount]:
+        """How many jobs of these kinds have not ended, in each queue.
+
+        Counts no further than `COUNT_MAX` in all.
         """
         ...
 

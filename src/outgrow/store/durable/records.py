@@ -213,7 +213,7 @@ class JobOutcome(msgspec.Struct, frozen=True, kw_only=True):
         how: Whether it was done, failed, or is given back without spending the attempt.
         result: What it returned, encoded.
         failure: What it failed with.
-        retry_after_ms: When to try again; None for never.
+        retry_after_ms: When to try again; None for never, or for at once where it is given back.
     """
 
     id: UUID
@@ -315,6 +315,14 @@ class QueueView(msgspec.Struct, frozen=True, kw_only=True):
     held_count: int
     later_count: int
     oldest_ready_ms: int | None
+
+
+class KindCount(msgspec.Struct, frozen=True):
+    """How many jobs of a kind there are in a queue."""
+
+    kind: str
+    queue: str
+    count: int
 
 
 class SubscriptionView(msgspec.Struct, frozen=True, kw_only=True):

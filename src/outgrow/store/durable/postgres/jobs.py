@@ -141,12 +141,26 @@ async def settle_job(db: Connection, lease: Lease, outcome: JobOutcome, now_ms: 
     elif outcome.how == "done":
         await end_job(db, job, "done", now_ms, outcome.result)
     elif outcome.how == "returned":
-        await requeue(db, job, attempt - 1, job["failure"])
+        if outcome.retry_after_ms is None:
+            await requeue(db, job, attempt - 1, job["failure"])
+        else:
+            await _postpone(db, job, attempt - 1, now_ms + outcome.retry_after_ms, failure)
     elif outcome.retry_after_ms is None or attempt >= job["attempts_max"]:
         await bury_job(db, job, failure, now_ms)
     else:
-        await _postpone(db, job, now_ms + outcome.retry_after_ms, failure)
+        await _postpone(db, job, attempt, now_ms + outcome.retry_after_ms, failure)
     return True
+
+
+async def start_now(db: Connection, id: UUID) -> bool:
+    """Let a job start that waits for its time; False where it does not."""
+    asked = f"SELECT {ENDING} FROM outgrow.job j WHERE id = $1 AND state = 3"
+    found = await db.fetch(asked, id)
+    await lock_keys(db, found)
+    job = await db.fetchrow(f"{asked} FOR UPDATE", id)
+    if job is not None:
+        await requeue(db, job, job["attempt"], job["failure"])
+    return job is not None
 
 
 async def end_job(
@@ -244,11 +258,13 @@ async def sweep_expired(db: Connection, now_ms: int) -> int:
     return len(expired)
 
 
-async def _postpone(db: Connection, job: Row, run_at_ms: int, failure: Failure) -> None:
+async def _postpone(
+    db: Connection, job: Row, attempt: int, run_at_ms: int, failure: Failure
+) -> None:
     await db.execute(
-        "UPDATE outgrow.job SET state = 3, run_at_ms = $2, failure = $3, worker = NULL, "
-        "epoch = NULL, key_slot = NULL, queue_slot = NULL WHERE number = $1",
-        *(job["number"], run_at_ms, packed(failure)),
+        "UPDATE outgrow.job SET state = 3, attempt = $4, run_at_ms = $2, failure = $3, "
+        "worker = NULL, epoch = NULL, key_slot = NULL, queue_slot = NULL WHERE number = $1",
+        *(job["number"], run_at_ms, packed(failure), attempt),
     )
     await admit(db, _freed([job]))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from outgrow.store.durable.batcher import Batcher
-from outgrow.store.durable.checks import check_events, check_name
+from outgrow.store.durable.checks import check_events, check_name, check_topic
 from outgrow.store.durable.errors import SubscriptionMissingError
 from outgrow.store.durable.handing import handed_over
 from outgrow.store.durable.ids import PARTITIONS_COUNT, partition_of
@@ -124,12 +124,15 @@ class PostgresLog:
         check_name("topic", topic)
 
         async def subscribe(db: Connection) -> None:
-            is_new = await db.fetchval(
+            kept = await db.fetchrow(
                 "INSERT INTO outgrow.subscription VALUES ($1, $2, $3) ON CONFLICT (name) "
-                "DO UPDATE SET attempts_max = excluded.attempts_max RETURNING xmax = 0",
+                "DO UPDATE SET attempts_max = excluded.attempts_max "
+                "RETURNING topic, xmax = 0 AS is_new",
                 *(name, topic, attempts_max),
             )
-            if is_new:
+            assert kept is not None
+            check_topic(name, kept["topic"], topic)
+            if kept["is_new"]:
                 starts = dict.fromkeys(range(PARTITIONS_COUNT), 0) | await _starts(db, topic, start)
                 await db.execute(
                     "INSERT INTO outgrow.cursor (subscription, partition, seq, taken) "

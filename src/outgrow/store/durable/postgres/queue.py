@@ -19,6 +19,7 @@ from outgrow.store.durable.postgres.jobs import (
     lock_keys,
     requeue,
     settle_job,
+    start_now,
 )
 from outgrow.store.durable.postgres.marks import Marks
 from outgrow.store.durable.postgres.rows import changed, no_lease
@@ -152,6 +153,10 @@ class PostgresQueue:
     async def cancel(self, id: UUID) -> Literal["cancelled", "asked", "finished"]:
         """End a job that waits, or ask one that runs to stop."""
         return await self._pool.run(lambda db: _cancel(db, id, self._pool.now_ms()))
+
+    async def start_now(self, id: UUID) -> bool:
+        """Have a job wait no longer for its time."""
+        return await self._pool.run(lambda db: start_now(db, id))
 
     async def pause_queue(self, queue: str, *, paused: bool) -> None:
         """Start nothing more, or go on."""

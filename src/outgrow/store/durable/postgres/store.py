@@ -14,9 +14,10 @@ from outgrow.store.durable.postgres.queue import PostgresQueue
 from outgrow.store.durable.postgres.rows import changed
 from outgrow.store.durable.postgres.schema import VERSIONS
 from outgrow.store.durable.protocol import COUNT_MAX
+from outgrow.store.durable.records import KindCount
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from outgrow.store.durable.ids import Clock
     from outgrow.store.durable.postgres.pool import Connection
@@ -124,6 +125,15 @@ class PostgresDurable:
         """How much waits that has a body of this schema."""
         found = await self._pool.run(lambda db: db.fetchval(_WAITING, name, schema))
         return min(found, COUNT_MAX)
+
+    async def unfinished(self, kinds: Collection[str]) -> list[KindCount]:
+        """How many jobs of these kinds have not ended."""
+        asked = (
+            "SELECT kind, queue, count(*) FROM (SELECT kind, queue FROM outgrow.job "
+            f"WHERE kind = ANY($1::text[]) LIMIT {COUNT_MAX}) j GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        rows = await self._pool.run(lambda db: db.fetch(asked, list(kinds)))
+        return [KindCount(*row) for row in rows]
 
     async def schemas(self) -> dict[tuple[str, str], bytes]:
         """The schemas that were declared."""

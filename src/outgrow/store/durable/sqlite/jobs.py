@@ -121,11 +121,14 @@ def settle_job(db: WriterConnection, job: Row, outcome: JobOutcome, now_ms: int)
     elif outcome.how == "done":
         end_job(db, job, "done", now_ms, outcome.result)
     elif outcome.how == "returned":
-        requeue(db, job, attempt - 1, job[12])
+        if outcome.retry_after_ms is None:
+            requeue(db, job, attempt - 1, job[12])
+        else:
+            postpone(db, job, attempt - 1, now_ms + outcome.retry_after_ms, failure)
     elif outcome.retry_after_ms is None or attempt >= attempts_max:
         bury_job(db, job, failure, now_ms)
     else:
-        postpone(db, job, now_ms + outcome.retry_after_ms, failure)
+        postpone(db, job, attempt, now_ms + outcome.retry_after_ms, failure)
 
 
 def end_job(
@@ -165,12 +168,14 @@ def bury_job(db: WriterConnection, job: Row, failure: bytes | None, now_ms: int)
     bury(db, ("job", id, queue, kind), (attempt, now_ms, failure or b""), packed(copy) or b"")
 
 
-def postpone(db: WriterConnection, job: Row, run_at_ms: int, failure: bytes | None) -> None:
+def postpone(
+    db: WriterConnection, job: Row, attempt: int, run_at_ms: int, failure: bytes | None
+) -> None:
     """Have a job wait for its time; its slots are free meanwhile."""
     db.execute(
-        "UPDATE job SET state = 3, run_at_ms = ?, failure = ?, worker = NULL, epoch = NULL, "
-        "key_slot = NULL, queue_slot = NULL WHERE number = ?",
-        (run_at_ms, failure, job[0]),
+        "UPDATE job SET state = 3, attempt = ?, run_at_ms = ?, failure = ?, worker = NULL, "
+        "epoch = NULL, key_slot = NULL, queue_slot = NULL WHERE number = ?",
+        (attempt, run_at_ms, failure, job[0]),
     )
     if job[6] is not None:
         admit(db, job[3], job[4])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from outgrow.store.durable.checks import check_events, check_name
+from outgrow.store.durable.checks import check_events, check_name, check_topic
 from outgrow.store.durable.errors import SubscriptionMissingError
 from outgrow.store.durable.handing import handed_over
 from outgrow.store.durable.ids import PARTITIONS_COUNT, partition_of
@@ -194,6 +194,7 @@ def _subscribe(
         (name, topic, attempts_max),
     )
     if not added.rowcount:
+        check_topic(name, _subscription(db, name)[0], topic)
         db.execute("UPDATE subscription SET attempts_max = ? WHERE name = ?", (attempts_max, name))
         return
     starts = dict.fromkeys(range(PARTITIONS_COUNT), 0) | _starts(db, topic, start)

@@ -24,6 +24,7 @@ from outgrow.store.durable.records import (
 from outgrow.store.durable.sqlite import views
 from outgrow.store.durable.sqlite.jobs import (
     ENDING,
+    LATER,
     RUNNING,
     end_job,
     held_by,
@@ -125,6 +126,18 @@ class SqliteQueue:
     async def cancel(self, id: UUID) -> Literal["cancelled", "asked", "finished"]:
         """End a job that waits, or ask one that runs to stop."""
         return await self._writer.run(lambda db: _cancel(db, id, self._clock()))
+
+    async def start_now(self, id: UUID) -> bool:
+        """Have a job wait no longer for its time."""
+
+        def start(db: WriterConnection) -> bool:
+            asked = f"SELECT {ENDING} FROM job WHERE id = ? AND state = {LATER}"
+            job = db.execute(asked, (id.bytes,)).fetchone()
+            if job is not None:
+                requeue(db, job, job[7], job[12])
+            return job is not None
+
+        return await self._writer.run(start)
 
     async def pause_queue(self, queue: str, *, paused: bool) -> None:
         """Start nothing more, or go on."""

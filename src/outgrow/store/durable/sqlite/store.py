@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from outgrow.store.durable.ids import first_id_of, wall_clock
 from outgrow.store.durable.packing import event_of, job_of
 from outgrow.store.durable.protocol import COUNT_MAX
+from outgrow.store.durable.records import KindCount
 from outgrow.store.durable.sqlite.crew import SqliteCrew
 from outgrow.store.durable.sqlite.dead import SqliteDead
 from outgrow.store.durable.sqlite.jobs import (
@@ -23,7 +25,7 @@ from outgrow.store.durable.sqlite.schema import VERSIONS
 from outgrow.store.durable.sqlite.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from outgrow.store.durable.ids import Clock
@@ -108,6 +110,15 @@ class SqliteDurable:
         )
         rows = await self._reader.rows(asked, (name, schema, name, schema))
         return min(rows[0][0], COUNT_MAX)
+
+    async def unfinished(self, kinds: Collection[str]) -> list[KindCount]:
+        """How many jobs of these kinds have not ended."""
+        asked = (
+            "SELECT kind, queue, count(*) FROM (SELECT kind, queue FROM job WHERE kind IN "
+            f"(SELECT value FROM json_each(?)) LIMIT {COUNT_MAX}) GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        rows = await self._reader.rows(asked, (json.dumps(list(kinds)),))
+        return [KindCount(*row) for row in rows]
 
     async def schemas(self) -> dict[tuple[str, str], bytes]:
         """The schemas that were declared."""

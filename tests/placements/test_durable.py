@@ -261,6 +261,7 @@ def test_a_job_goes_on_after_the_steps_that_it_has_behind_it(placement: Placemen
         async with with_app(placement, clock) as app:
             handle = await enqueue(app.client(Diary).in_steps, "a")
             await app.until_idle()
+            assert await handle.progress() == 0.5
             clock.advance(2)
             assert await wait_for(app, handle) == "a1 a3"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
@@ -14,16 +15,17 @@ import typer
 from outgrow.cli.kept_work import kept_work
 from outgrow.cli.show import EXIT_FAILED, out, out_json, table, talk
 from outgrow.errors import SettingValueError
-from outgrow.store import FromTime, JobState, SubscriptionMissingError
+from outgrow.store import FromOffsets, FromTime, JobState, SubscriptionMissingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
-    from outgrow.store import DeadGroup, DeadLetter, DurableStore, JobView, QueueView
+    from outgrow.store import DeadGroup, DeadLetter, DurableStore, JobView, QueueView, Start
     from outgrow.store import SubscriptionView as Subscription
 
 PAGE = 100
 _EACH = 1_000
+_OFFSET = re.compile(r"(?P<partition>\d|[1-5]\d|6[0-3]):(?P<offset>[1-9]\d*)")
 _RIGHT = {"ready", "running", "held", "later", "unread", "parked", "attempts", "number", "count"}
 
 
@@ -32,9 +34,10 @@ def jobs(
         str,
         typer.Argument(
             metavar="[ACTION]",
-            help="list; show or cancel a job by its id; pause or resume a queue or subscription; "
-            "dead: letters by fingerprint; replay or discard them by fingerprint or number; "
-            "rewind a subscription to a time, `beginning` or `end`.",
+            help="list; show or cancel a job by its id, or retry one now that waits for its time; "
+            "pause or resume a queue or subscription; dead: letters by fingerprint; replay or "
+            "discard them by fingerprint or number; rewind a subscription to a time, `beginning`, "
+            "`end`, or offsets as PARTITION:OFFSET; unsubscribe one that the app no longer has.",
         ),
     ] = "overview",
     names: Annotated[
@@ -44,6 +47,9 @@ def jobs(
     state: Annotated[
         str, typer.Option(help=f"In this state, for `list`: {', '.join(get_args(JobState))}.")
     ] = "ready",
+    kind: Annotated[
+        str | None, typer.Option(help="All of this kind, for `cancel`: such as mail.send.")
+    ] = None,
     after: Annotated[
         str | None, typer.Option(metavar="ID", help="Go on after this, for `list` and `dead`.")
     ] = None,
@@ -58,7 +64,7 @@ def jobs(
 
     Without an action, an overview. Works while the app runs, and while it does not.
     """
-    given = _Given(names or [], queue, _state(state), after, every, json)
+    given = _Given(names or [], queue, _state(state), kind, after, every, json)
     do = _ACTIONS.get(action)
     if do is None:
         raise SettingValueError(
@@ -82,6 +88,7 @@ class _Given:
         names: list[str],
         queue: str | None,
         state: JobState,
+        kind: str | None,
         after: str | None,
         every: bool,
         as_json: bool,
@@ -89,6 +96,7 @@ class _Given:
         self.names = names
         self.queue = queue
         self.state: JobState = state
+        self.kind = kind
         self.after = after
         self.every = every
         self.as_json = as_json
@@ -208,6 +216,12 @@ async def _dead(store: DurableStore, given: _Given) -> int:
 
 
 async def _cancel(store: DurableStore, given: _Given) -> int:
+    if given.kind is not None:
+        if given.names:
+            raise SettingValueError("`cancel` takes an id or --kind", hint="Give one of them")
+        count = await _cancel_kind(store, given.kind, given.queue)
+        text = f"{count} cancelled" if count else f"no `{given.kind}` waits or runs"
+        return _done(given, {"cancelled": count}, text, 0 if count else EXIT_FAILED)
     how = await store.queue.cancel(given.id())
     told = {
         "cancelled": "it will not run",
@@ -215,6 +229,37 @@ async def _cancel(store: DurableStore, given: _Given) -> int:
         "finished": "it has ended, or is not known",
     }
     return _done(given, {"cancel": how}, told[how], 0 if how != "finished" else EXIT_FAILED)
+
+
+async def _cancel_kind(store: DurableStore, kind: str, queue: str | None) -> int:
+    """Cancel all jobs of a kind, also those that run; returns how many."""
+    count = 0
+    states: tuple[JobState, ...] = ("held", "later", "ready", "running")
+    for state in states:
+        after = None
+        while page := await store.queue.jobs(state, queue=queue, after=after, limit=_EACH):
+            after = page[-1].id
+            for one in page:
+                if one.kind == kind:
+                    count += await store.queue.cancel(one.id) != "finished"
+    return count
+
+
+async def _retry(store: DurableStore, given: _Given) -> int:
+    is_started = await store.queue.start_now(given.id())
+    told = "it starts now" if is_started else "it does not wait for its time, or is not known"
+    if not is_started:
+        told += "; dead letters are tried again by `outgrow jobs replay`"
+    return _done(given, {"retry": is_started}, told, 0 if is_started else EXIT_FAILED)
+
+
+async def _unsubscribe(store: DurableStore, given: _Given) -> int:
+    name = given.name("a subscription")
+    if name not in {one.name for one in await store.log.subscriptions()}:
+        talk(f"there is no subscription `{name}`")
+        return EXIT_FAILED
+    await store.log.unsubscribe(name)
+    return _done(given, {"unsubscribed": name}, f"{name} is forgotten, and what waited for it", 0)
 
 
 def _pausing(*, paused: bool) -> Callable[[DurableStore, _Given], Coroutine[Any, Any, int]]:
@@ -258,15 +303,31 @@ def _on_letters(verb: Literal["replay", "discard"]) -> Callable[..., Coroutine[A
 
 
 async def _rewind(store: DurableStore, given: _Given) -> int:
-    if len(given.names) != 2:
+    if len(given.names) < 2:
         raise SettingValueError(
             "`rewind` takes a subscription and where to go",
             hint="Such as `outgrow jobs rewind mail.on_order_placed 2026-03-01T12:00`",
         )
-    name, where = given.names
-    start = where if where in ("beginning", "end") else FromTime(_moment_ms(where))
-    await store.log.rewind(name, cast("Any", start))
-    return _done(given, {"rewind": name}, f"{name} reads on from {where}", 0)
+    name, *where = given.names
+    await store.log.rewind(name, _start(where))
+    return _done(given, {"rewind": name}, f"{name} reads on from {' '.join(where)}", 0)
+
+
+def _start(words: Sequence[str]) -> Start:
+    """Where to read on, as it was typed.
+
+    Raises:
+        SettingValueError: It is no such place.
+    """
+    offsets = [_OFFSET.fullmatch(word) for word in words]
+    if all(offsets):
+        return FromOffsets({int(one["partition"]): int(one["offset"]) for one in offsets if one})
+    if len(words) > 1:
+        raise SettingValueError(
+            f"`{' '.join(words)}` are no offsets", hint="Write each as PARTITION:OFFSET"
+        )
+    word = words[0]
+    return word if word == "beginning" or word == "end" else FromTime(_moment_ms(word))
 
 
 _ACTIONS: dict[str, Callable[[DurableStore, _Given], Coroutine[Any, Any, int]]] = {
@@ -274,12 +335,14 @@ _ACTIONS: dict[str, Callable[[DurableStore, _Given], Coroutine[Any, Any, int]]] 
     "list": _list,
     "show": _show,
     "cancel": _cancel,
+    "retry": _retry,
     "pause": _pausing(paused=True),
     "resume": _pausing(paused=False),
     "dead": _dead,
     "replay": _on_letters("replay"),
     "discard": _on_letters("discard"),
     "rewind": _rewind,
+    "unsubscribe": _unsubscribe,
 }
 
 
@@ -387,6 +450,7 @@ def _moment_ms(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise SettingValueError(
-            f"`{text}` is no time", hint="Write it as 2026-03-01T12:00, or beginning, or end"
+            f"`{text}` is no time",
+            hint="Write it as 2026-03-01T12:00, or beginning, or end, or as PARTITION:OFFSET",
         ) from None
     return int(moment.astimezone().timestamp() * 1e3)

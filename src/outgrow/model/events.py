@@ -6,6 +6,7 @@ import dataclasses
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeVar, cast, dataclass_transform, overload
 
 from outgrow.errors import ServiceError
@@ -46,7 +47,7 @@ class SubscriptionOptions:
     """
 
     name: str | None = None
-    start: Literal["beginning", "end"] = "end"
+    start: Literal["beginning", "end"] | datetime = "end"
     attempts_max: int = ATTEMPTS_MAX
     backoff: Backoff = field(default_factory=Backoff)
     timeout_seconds: float | None = None
@@ -145,7 +146,7 @@ def subscribe(function: F, /) -> F: ...
 def subscribe(
     *,
     name: str | None = None,
-    start: Literal["beginning", "end"] = "end",
+    start: Literal["beginning", "end"] | datetime = "end",
     attempts_max: int = ATTEMPTS_MAX,
     backoff: Backoff | None = None,
     timeout: float | None = None,
@@ -156,7 +157,7 @@ def subscribe(
     /,
     *,
     name: str | None = None,
-    start: Literal["beginning", "end"] = "end",
+    start: Literal["beginning", "end"] | datetime = "end",
     attempts_max: int = ATTEMPTS_MAX,
     backoff: Backoff | None = None,
     timeout: float | None = None,
@@ -167,7 +168,8 @@ def subscribe(
     Args:
         function: The method, where the decorator is written without parentheses.
         name: By which its cursor is found again; give it before you rename the method.
-        start: Where it begins when it is new: with what comes from now on, or with all there is.
+        start: Where it begins when it is new: with what comes from now on, with all there is, or
+            with what came at this time or later; that has a time zone.
         attempts_max: How often an event is tried before it goes to the dead letters.
         backoff: Pauses between attempts.
         timeout: Seconds that one attempt may take.
@@ -182,6 +184,12 @@ def subscribe(
             shown = getattr(method, "__qualname__", repr(method))
             raise ServiceError(
                 f"`attempts_max` of `{shown}` is {attempts_max}", hint="Give it 1 or more"
+            )
+        if isinstance(start, datetime) and start.tzinfo is None:
+            shown = getattr(method, "__qualname__", repr(method))
+            raise ServiceError(
+                f"`start` of `{shown}` has no time zone: {start}",
+                hint="Give it one: `datetime(2026, 3, 1, tzinfo=UTC)`",
             )
         setattr(method, "__outgrow_subscription__", options)  # noqa: B010
         return method

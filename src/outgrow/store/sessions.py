@@ -11,6 +11,7 @@ from outgrow.errors import DatabaseUnreachableError, ReadOnlyError
 if TYPE_CHECKING:
     from sqlalchemy import ExceptionContext
 
+    from outgrow.model import Event
     from outgrow.store.address import Address
     from outgrow.store.blocks import Block
     from outgrow.store.limits import Limits
@@ -24,7 +25,7 @@ class Session(AsyncSession):
 
     block: Block | None = None
 
-    def publish(self, *events: object) -> None:
+    def publish(self, *events: Event) -> None:
         """Have events published if and when the transaction commits.
 
         Raises:

@@ -134,6 +134,44 @@ def test_a_subscription_is_rewound(outgrow: Outgrow, ids: dict[str, UUID], tmp_p
     assert asyncio.run(read()) == 1
     assert outgrow("jobs", "rewind", "mail.on_order", "2999-01-01").code == 0
     assert outgrow("jobs", "rewind", "mail.on_order", "noon").code == 2
+    offsets = [f"{partition}:1" for partition in range(64)]
+    assert outgrow("jobs", "rewind", "mail.on_order", *offsets).code == 0
+    assert asyncio.run(read()) == 1
+    for odd in ("64:1", "3:0", "3:x"):
+        ended = outgrow("jobs", "rewind", "mail.on_order", "1:1", odd)
+        assert (ended.code, "PARTITION:OFFSET" in ended.err) == (2, True)
+
+
+def test_a_subscription_is_forgotten(outgrow: Outgrow, ids: dict[str, UUID]) -> None:
+    assert ids
+    assert outgrow("jobs", "unsubscribe", "mail.on_order").code == 0
+    assert told(outgrow)["subscriptions"] == []
+    assert outgrow("jobs", "unsubscribe", "mail.on_order").code == 1
+
+
+def test_all_jobs_of_a_kind_are_cancelled(outgrow: Outgrow, ids: dict[str, UUID]) -> None:
+    assert outgrow("jobs", "cancel", "--kind", "mail.print").code == 1
+    assert outgrow("jobs", "cancel", str(ids["ready"]), "--kind", "mail.send").code == 2
+    assert outgrow("jobs", "cancel", "--kind", "mail.send").err == "1 cancelled\n"
+    assert told(outgrow, "show", str(ids["ready"]))["state"] == "cancelled"
+
+
+def test_a_job_that_waits_for_its_time_is_started_now(
+    outgrow: Outgrow, ids: dict[str, UUID], tmp_path: Path
+) -> None:
+    later = NewJob(id=new_id(), kind="mail.send", queue="mail", delay_ms=3_600_000)
+
+    async def enqueue() -> None:
+        store = durable_at(f"sqlite:///{tmp_path}/.outgrow/durable.db", is_fast=True)
+        await store.start()
+        await store.queue.enqueue([later])
+        await store.stop()
+
+    asyncio.run(enqueue())
+    assert outgrow("jobs", "retry", str(later.id)).err == "it starts now\n"
+    assert told(outgrow, "show", str(later.id))["state"] == "ready"
+    dead = outgrow("jobs", "retry", str(ids["dead"]))
+    assert (dead.code, "outgrow jobs replay" in dead.err) == (1, True)
 
 
 def test_jobs_are_looked_for_where_the_settings_say(

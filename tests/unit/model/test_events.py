@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 
 import pytest
 
@@ -133,6 +134,17 @@ def test_a_subscription_that_takes_no_event_is_refused() -> None:
 
     with pytest.raises(SignatureError, match="does not take one event"):
         describe_work(Wrong)
+
+
+def test_a_subscription_begins_at_a_time_only_if_that_has_a_zone() -> None:
+    @subscribe(start=datetime(2026, 3, 1, tzinfo=UTC))
+    async def fine(self: object, event: Event) -> None: ...
+
+    assert fine
+    with pytest.raises(ServiceError, match=r"`start` of .* has no time zone: 2026-03-01"):
+
+        @subscribe(start=datetime(2026, 3, 1))
+        async def odd(self: object, event: Event) -> None: ...
 
 
 def test_a_subscription_without_a_type_is_refused() -> None:

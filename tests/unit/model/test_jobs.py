@@ -219,14 +219,9 @@ def test_a_shape_sees_into_records_and_ends_at_one_within_itself() -> None:
 
 
 SNIPPET = """
-from outgrow.model import BoundJob, Event, job, service
-from typing import ParamSpec, TypeVar
+from datetime import UTC, datetime
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-async def enqueue(job: BoundJob[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
-def publish(event: Event) -> None: ...
+from outgrow import Database, Event, enqueue, enqueue_many, job, publish, service, subscribe
 
 class Placed(Event):
     order_id: int
@@ -239,24 +234,39 @@ class Mail:
     @job
     def count(self, number: int) -> int: ...
 
-async def right(mail: Mail) -> None:
-    await enqueue(mail.send.options(delay_seconds=60), 7, to="ann")
-    result: bytes = await enqueue(mail.send, 7, to="ann")
-    number: int = await enqueue(mail.count, 7)
-    again: bytes = await mail.send.run(7, to="ann")
-    publish(Placed(order_id=7))
-    print(result, number, again)
+    @subscribe(start=datetime(2026, 3, 1, tzinfo=UTC))
+    async def on_placed(self, event: Placed) -> None: ...
 
-async def wrong(mail: Mail) -> None:
+async def right(mail: Mail, db: Database) -> None:
+    await enqueue(mail.send.options(delay_seconds=60), 7, to="ann")
+    result: bytes = await (await enqueue(mail.send, 7, to="ann")).result()
+    number: int = await (await enqueue(mail.count, 7)).result()
+    again: bytes = await mail.send.run(7, to="ann")
+    told: float | str | None = await (await enqueue(mail.count, 7)).progress()
+    many = await enqueue_many([mail.send.given(7, to="ann"), mail.send.given(8, to="bob")])
+    first: bytes = await many[0].result()
+    await publish(Placed(order_id=7))
+    async with db.begin() as session:
+        session.publish(Placed(order_id=7))
+    print(result, number, again, told, first)
+
+async def wrong(mail: Mail, db: Database) -> None:
     await enqueue(mail.send, "7", to="ann")  # wrong
     await enqueue(mail.send, 7)  # wrong
     await enqueue(mail.send.options(delay="60"), 7, to="ann")  # wrong
     await enqueue(mail.send, 7, to="ann", delay_seconds=60)  # wrong
     await mail.send(7, to="ann")  # wrong
-    text: str = await enqueue(mail.count, 7)  # wrong
-    publish(Placed(order_id="7"))  # wrong
-    publish(Placed(7))  # wrong
-    publish(7)  # wrong
+    text: str = await (await enqueue(mail.count, 7)).result()  # wrong
+    mail.send.given("7", to="ann")  # wrong
+    mail.send.given(7)  # wrong
+    await enqueue_many([mail.send])  # wrong
+    await publish(Placed(order_id="7"))  # wrong
+    await publish(Placed(7))  # wrong
+    await publish(7)  # wrong
+    async with db.begin() as session:
+        session.publish(7)  # wrong
+        session.publish(Placed(order_id="7"))  # wrong
+    subscribe(start="middle")  # wrong
     Placed(order_id=7).order_id = 8  # wrong
     print(text)
 """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from outgrow.host.durable.care import Care
 from outgrow.host.durable.events import EventRunner
@@ -17,7 +18,7 @@ from outgrow.host.durable.schemas import declare_all
 from outgrow.host.durable.solitude import Solitude
 from outgrow.host.durable.tenure import Tenure
 from outgrow.model import QueueBounds
-from outgrow.store import QueueLimits, Rate
+from outgrow.store import FromTime, QueueLimits, Rate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from outgrow.host.durable.attempts import Handler
     from outgrow.host.durable.forms import JobForm
     from outgrow.model import SubscriptionModel
-    from outgrow.store import DurableStore, NewJob, Placed, Position, Publication
+    from outgrow.store import DurableStore, NewJob, Placed, Position, Publication, Start
 
 SLOTS = 10
 IDLE_SECONDS = 5.0
@@ -158,7 +159,10 @@ class Durable:
         for model, handler in work.subscriptions:
             form, options = event_form(model.event), model.options
             await self.store.log.subscribe(
-                model.name, form.topic, start=options.start, attempts_max=options.attempts_max
+                model.name,
+                form.topic,
+                start=_start(options.start),
+                attempts_max=options.attempts_max,
             )
             made.append(
                 EventRunner(self.store, self._tenure, model, handler, form, **self._ways(SLOTS))
@@ -234,6 +238,10 @@ class Durable:
         """Close the store."""
         await self.care.stop()
         await self.store.stop()
+
+
+def _start(said: Literal["beginning", "end"] | datetime) -> Start:
+    return FromTime(int(said.timestamp() * 1e3)) if isinstance(said, datetime) else said
 
 
 def limits_of(bounds: QueueBounds) -> QueueLimits:

@@ -249,6 +249,13 @@ class EnqueuedJob(Generic[R_co]):
         view = await _there(lambda durable: durable.store.queue.find(self.id))
         return view.state if view is not None else None
 
+    async def progress(self) -> float | str | None:
+        """What it last told `progress`, while it has not ended; None before it did."""
+        view = await _there(lambda durable: durable.store.queue.find(self.id))
+        if view is None or view.progress is None:
+            return None
+        return msgspec.msgpack.decode(view.progress, type=float | str)
+
     async def result(self) -> R_co:
         """What it returned, once it has ended; the deadline that holds here ends the wait.
 

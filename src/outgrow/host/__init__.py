@@ -20,6 +20,7 @@ from outgrow.host.durable.here import (
 )
 from outgrow.host.durable.hints import ALL, Hints
 from outgrow.host.durable.names import is_gone
+from outgrow.host.durable.newcomer import kept_catalogs
 from outgrow.host.durable.plain import Outbox
 from outgrow.host.durable.source import DurableSource, kept_source
 from outgrow.host.exchange import Exchange
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from outgrow.host.durable.keeper import KeeperHints, keeping
     from outgrow.host.durable.kept import KeptStore
     from outgrow.host.review import (
+        Code,
         DatabaseEntry,
         EdgeEntry,
         FieldEntry,
@@ -85,6 +87,7 @@ __all__ = [
     "Beat",
     "Begin",
     "Clock",
+    "Code",
     "Coupling",
     "DatabaseEntry",
     "Directory",
@@ -139,6 +142,7 @@ __all__ = [
     "forms_of",
     "is_gone",
     "keeping",
+    "kept_catalogs",
     "kept_source",
     "lifespan",
     "picture_of",

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from outgrow.host.app import LoadedApp, load_app
+from outgrow.host.durable.source import has_left_work
 from outgrow.host.failing import watch_failures
 from outgrow.host.forkable import ForkWatch
 from outgrow.host.house import app_graph
 from outgrow.host.makeup import makeup_of
 from outgrow.host.orders import Begin, Fork, Loaded, Order
 from outgrow.host.worker import Worker, run_hook
-from outgrow.model import all_events, may_publish
+from outgrow.model import all_events, may_publish, shared_queues
 from outgrow.telemetry import watch_frameworks, watch_outside
 from outgrow.wire import Channel, ChannelClosedError, current, edge_name
 
@@ -92,7 +93,8 @@ class Nursery:
                 seconds,
                 sorted(graph.services),
                 makeup_of(graph, began_ns),
-                may_publish(graph),
+                may_publish(graph) or has_left_work(self._begin.settings, os.environ),
+                shared_queues(graph),
             )
         )
         for order, descriptors in self._orders():
@@ -120,7 +122,9 @@ class Nursery:
         for descriptor, stream in zip(descriptors[1:], (_STDOUT, _STDERR), strict=False):
             os.dup2(descriptor, stream)
             os.close(descriptor)
-        begin = msgspec.structs.replace(self._begin, name=order.name, part=order.part)
+        begin = msgspec.structs.replace(
+            self._begin, name=order.name, part=order.part, is_proven=order.is_proven
+        )
         return Worker(begin, channel, loaded)
 
 

@@ -49,6 +49,7 @@ class Begin(msgspec.Struct, tag="begin"):
         part: What it runs; None for all of the app.
         observer: Who observes it; None where nobody does, and nothing is recorded.
         durable: Where its events and jobs are kept: the keeper's socket, or a server's URL.
+        is_proven: Whether another worker of its version and group has started.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Begin(msgspec.Struct, tag="begin"):
     part: Part | None = None
     observer: Watch | None = None
     durable: str = ""
+    is_proven: bool = False
 
 
 class Fork(msgspec.Struct, tag="fork"):
@@ -65,6 +67,7 @@ class Fork(msgspec.Struct, tag="fork"):
 
     name: str
     part: Part | None = None
+    is_proven: bool = False
 
 
 class Listen(msgspec.Struct, tag="listen"):
@@ -118,7 +121,8 @@ class Loaded(msgspec.Struct, tag="loaded"):
         seconds: How long the import took.
         services: Names of all services of the app.
         makeup: What these are made of; None where that is not known.
-        is_durable: Whether they publish or run jobs.
+        is_durable: Whether they publish or run jobs, or older versions of them did.
+        shared_queues: The services whose jobs wait in one queue, for each that is of several.
     """
 
     interface: str
@@ -128,6 +132,7 @@ class Loaded(msgspec.Struct, tag="loaded"):
     services: list[str] = []
     makeup: Makeup | None = None
     is_durable: bool = False
+    shared_queues: dict[str, list[str]] = {}
 
 
 class Failed(msgspec.Struct, tag="failed"):

@@ -147,7 +147,7 @@ class Host:
             self._exits.push_async_callback(source.close)
         activate(source)
         self._exits.callback(deactivate, source)
-        if does_work(self.graph):
+        if does_work(self.graph) or source.is_asked:
             self._durable = await source.get()
 
     async def stop(self) -> None:

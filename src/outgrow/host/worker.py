@@ -14,13 +14,15 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from outgrow.errors import HookFailedError, OutgrowError
-from outgrow.host.durable.source import keep_at
+from outgrow.host.durable.newcomer import Newcomer
+from outgrow.host.durable.source import has_left_work, keep_at
 from outgrow.host.edge import TICK_SECONDS, Edge
 from outgrow.host.exchange import Exchange
 from outgrow.host.heartbeat import Heartbeat
 from outgrow.host.house import app_graph, drain_work, links, start_part, work_in_hand
 from outgrow.host.observed import Observed
 from outgrow.host.orders import Directory, Drain, Failed, Listen, Ready, Release, Started, Worn
+from outgrow.model import all_events, catalog_of, describe_work, may_publish
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -69,10 +71,19 @@ class Worker:
     def run(self) -> int:
         """Serve until told to leave; returns the exit code of the process."""
         os.environ["OUTGROW_WORKER"] = self._begin.name
-        keep_at(self._begin.durable, self._settings)
+        keep_at(self._begin.durable, self._settings, self._newcomer())
         _prepare_process()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             return runner.run(self._live())
+
+    def _newcomer(self) -> Newcomer | None:
+        """The version that starts here, for those who keep what waits of older ones."""
+        graph = app_graph()
+        if not (may_publish(graph) or has_left_work(self._settings, os.environ)):
+            return None
+        works = [describe_work(one.cls) for one in graph.services.values()]
+        app = self._settings.name or self._settings.app or ""
+        return Newcomer(app, catalog_of(works, all_events()), self._begin.is_proven)
 
     async def _live(self) -> int:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """What the app is and how it shall run, as values; no input or output."""
 
 from outgrow.model.app import App
+from outgrow.model.catalog import Breach, Catalog, KeptJob, breaches, catalog_of
 from outgrow.model.declare import (
     OperationOptions,
     ServiceOptions,
@@ -65,6 +66,7 @@ from outgrow.model.working import (
     may_publish,
     readable_work,
     shape_of_event,
+    shared_queues,
     topic_of,
 )
 
@@ -72,6 +74,8 @@ __all__ = [
     "App",
     "Backoff",
     "BoundJob",
+    "Breach",
+    "Catalog",
     "CatchUp",
     "Change",
     "EnqueueOptions",
@@ -85,6 +89,7 @@ __all__ = [
     "Job",
     "JobModel",
     "JobOptions",
+    "KeptJob",
     "Lifespan",
     "LogLevel",
     "Operation",
@@ -104,6 +109,8 @@ __all__ = [
     "all_events",
     "all_providers",
     "all_services",
+    "breaches",
+    "catalog_of",
     "changes",
     "describe",
     "describe_work",
@@ -131,6 +138,7 @@ __all__ = [
     "shape_from",
     "shape_of",
     "shape_of_event",
+    "shared_queues",
     "subscribe",
     "topic_of",
 ]

@@ -167,6 +167,15 @@ def does_work(graph: Graph) -> bool:
     return any(work.subscriptions or work.jobs for work in works)
 
 
+def shared_queues(graph: Graph) -> dict[str, list[str]]:
+    """The services whose jobs wait in the same queue, by queue, where these are several."""
+    found: dict[str, set[str]] = {}
+    for model in graph.services.values():
+        for job in describe_work(model.cls).jobs.values():
+            found.setdefault(job.queue, set()).add(model.name)
+    return {queue: sorted(names) for queue, names in found.items() if len(names) > 1}
+
+
 def may_publish(graph: Graph) -> bool:
     """Whether any of these services may publish or enqueue."""
     return has_events() or does_work(graph)

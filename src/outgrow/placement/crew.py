@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from outgrow.host import Begin, Failed, Order, Part, Report
+from outgrow.host import Begin, Failed, Fork, Order, Report
 from outgrow.placement.patience import Patience
 from outgrow.placement.plan import EDGE
 from outgrow.wire import Channel, ChannelClosedError, channel_pair
@@ -46,6 +46,7 @@ class Load:
             of its workers.
         kept: Older versions by group, whose workers are as good as its own.
         restarts_all: Take over no workers of another version.
+        proven: Groups of which a worker was ready.
     """
 
     version: int
@@ -62,6 +63,7 @@ class Load:
     makeup: Makeup | None = None
     kept: dict[str, frozenset[int]] = field(default_factory=dict[str, frozenset[int]])
     restarts_all: bool = False
+    proven: set[str] = field(default_factory=set[str])
 
     def accepts(self, group: str, other: Load) -> bool:
         """Whether a group's workers that another version started are as good as its own."""
@@ -218,9 +220,9 @@ def open_channel(ours: socket.socket) -> Channel[Report]:
     return Channel(ours, Report)
 
 
-def begin_named(begin: Begin, name: str, part: Part | None) -> Begin:
+def begin_named(begin: Begin, fork: Fork) -> Begin:
     """The same, for this worker."""
-    return msgspec.structs.replace(begin, name=name, part=part)
+    return msgspec.structs.replace(begin, name=fork.name, part=fork.part, is_proven=fork.is_proven)
 
 
 def send(channel: Channel[Any], order: Order, descriptors: tuple[int, ...] = ()) -> None:

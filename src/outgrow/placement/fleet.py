@@ -136,12 +136,13 @@ class Fleet:
         """Bring the version in service from its plan to another; replaces a change under way.
 
         Raises:
-            RefusedError: Nothing serves yet.
+            RefusedError: Nothing serves yet, or it cannot be placed so.
         """
         if self.in_service is None:
             raise RefusedError("nothing serves yet", hint="Try again when it does")
+        target = Deployment(self.in_service.load, self.completed(plan), is_applied=True)
         self._replace_change("another change came before this one was done")
-        return self._begin(Deployment(self.in_service.load, self.completed(plan), is_applied=True))
+        return self._begin(target)
 
     def completed(self, plan: Plan) -> Plan:
         """A plan with all services of what serves, and no others."""
@@ -273,8 +274,7 @@ class Fleet:
 
     def _forgive(self, now: float) -> None:
         """Do not hold against workers that we stood still ourselves, and did not hear them."""
-        gap = now - self._settled_at
-        self._settled_at = now
+        gap, self._settled_at = now - self._settled_at, now
         if gap > _OWN_GAP_SECONDS:
             self._roster.stood_still(now, gap)
 

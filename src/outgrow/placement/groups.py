@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from outgrow.errors import RefusedError
 from outgrow.placement.scale import Scaler
 from outgrow.placement.unchanged import reasons_to_restart
 
@@ -32,13 +33,31 @@ class Deployment:
     plan: Plan
     is_applied: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot work.
+
+        Raises:
+            RefusedError: The services of a queue would run in several groups.
+        """
+        queues = self.load.loaded.shared_queues if self.load.loaded is not None else {}
+        for queue, services in queues.items():
+            groups = [one for one in self.plan.groups if {*services} & {*one.runs}]
+            if len(groups) > 1:
+                names = " and ".join(f"`{one.name}`" for one in groups)
+                raise RefusedError(
+                    f"the queue `{queue}` holds jobs of {', '.join(services)}, which would run in "
+                    f"the groups {names}: each would be given jobs of the other",
+                    hint="Run them in one group, or give some another queue: `@job(queue=...)`",
+                )
+
     def complete(self, services: Iterable[str]) -> None:
         """Have the plan name all services of the app.
 
         Raises:
-            RefusedError: It names one that the app does not have.
+            RefusedError: It names one that the app does not have, or cannot work.
         """
         self.plan = self.plan.completed(services, drops_others=self.is_applied)
+        self.__post_init__()
 
     def take_over_from(self, before: Deployment | None) -> list[str]:
         """Take over the workers of groups that a new version has not changed; says which, and why.

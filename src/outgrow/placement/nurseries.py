@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from outgrow.errors import StartupTimeoutError, WorkerDiedError
-from outgrow.host import Failed, Fork, Loaded
+from outgrow.host import Failed, Loaded
 from outgrow.placement.crew import (
     Load,
     as_failed,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from outgrow.host import Part, Report
+    from outgrow.host import Fork, Report
     from outgrow.placement.pipes import Pipes
 
 
@@ -104,15 +104,13 @@ class Nurseries:
                 "Each worker imports it for itself, which costs time and memory"
             )
 
-    def fork(
-        self, load: Load, name: str, part: Part | None, out: int | None, err: int | None
-    ) -> Channel[Report]:
+    def fork(self, load: Load, fork: Fork, out: int | None, err: int | None) -> Channel[Report]:
         """Have a worker forked; returns the channel to it. The nursery must live."""
         assert load.nursery is not None
         ours, theirs = channel_pair()
         with theirs:
             outputs = (out, err) if out is not None and err is not None else ()
-            send(load.nursery, Fork(name, part), (theirs.fileno(), *outputs))
+            send(load.nursery, fork, (theirs.fileno(), *outputs))
         return open_channel(ours)
 
     def judge(self, load: Load, now: float) -> None:

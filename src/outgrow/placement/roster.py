@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outgrow.errors import error_from
-from outgrow.host import Beat, Failed, Part, Ready, Report, Started, Worn
+from outgrow.host import Beat, Failed, Fork, Part, Ready, Report, Started, Worn
 from outgrow.placement.crew import Worker, begin_named, close_descriptors, ended_how, start_process
 from outgrow.placement.leftovers import clear_live_gauges
 from outgrow.placement.patience import Patience
@@ -103,12 +103,13 @@ class Roster:
         are_apart = any(each.meeting and each.load is load for each in self.workers.values())
         if deployment.plan.is_split or are_apart:
             part = Part([*group.runs], f"unix:{self._calls_folder}/{self._count}.sock")
+        fork = Fork(name, part, group.name in load.proven)
         out, err = self._pipes.open(name) if self._pipes else (None, None)
         try:
             if load.forks:
-                channel, pid = self._nurseries.fork(load, name, part, out, err), 0
+                channel, pid = self._nurseries.fork(load, fork, out, err), 0
             else:
-                channel, pid = start_process(begin_named(load.begin, name, part), out, err)
+                channel, pid = start_process(begin_named(load.begin, fork), out, err)
         finally:
             close_descriptors(out, err)
         key = f"{name}#{self._count}"
@@ -157,6 +158,7 @@ class Roster:
 
     def _became_ready(self, worker: Worker, now: float) -> None:
         worker.ready_at = now
+        worker.load.proven.add(worker.group)
         died_at = self._died_at.pop(worker.name, None)
         if died_at is not None:
             self._say(f"{worker.name} is whole again after {now - died_at:.2f} s")

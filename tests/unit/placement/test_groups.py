@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from outgrow.errors import RefusedError, StartupFailedError
-from outgrow.host import Directory, Drain, Listen, Release
+from outgrow.host import Directory, Drain, Fork, Listen, Release
 from outgrow.model import Replicas, Settings
 from outgrow.placement.plan import Group, Plan
 from tests.unit.placement.troupe import Actor, Play, Troupe, play
@@ -347,5 +347,47 @@ def test_an_edge_with_services_stays_for_one_of_its_version_that_left_before(sta
         assert where(first)["mail"] == ["unix:calls/3.sock"]
         first.dies(0)
         assert second.told(Drain)
+
+    stage(piece)
+
+
+def test_services_that_share_a_queue_are_not_placed_in_two_groups(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        troupe.shared_queues = {"letters": ["mail", "orders"]}
+        await troupe.load()
+        problem = troupe.fleet.fatal.result()
+        assert isinstance(problem, RefusedError)
+        assert "`letters` holds jobs of mail, orders" in problem.text
+        assert "`web` and `work`" in problem.text
+
+    stage(piece)
+
+
+def test_no_move_takes_services_apart_that_share_a_queue(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        troupe.shared_queues = {"letters": ["mail", "orders"]}
+        await troupe.serve()
+        with pytest.raises(RefusedError, match="`letters`"):
+            troupe.fleet.place(PLAN)
+        assert troupe.fleet.is_ready
+        assert troupe.fleet.change is None
+
+    stage(piece, plan=None)
+
+
+def test_only_the_first_workers_of_a_version_have_to_prove_it(stage: Stage) -> None:
+    async def piece(troupe: Troupe) -> None:
+        await troupe.serve()
+        one(troupe, "work/1").dies()
+        await troupe.settle()
+        await troupe.load()
+        forks = [order for actor in troupe.actors for order in actor.told(Fork)]
+        assert [(order.name, order.is_proven) for order in forks] == [
+            ("web/1", False),
+            ("work/1", False),
+            ("work/1", True),
+            ("web/1", False),
+            ("work/1", False),
+        ]
 
     stage(piece)

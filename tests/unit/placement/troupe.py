@@ -105,6 +105,7 @@ class Troupe:
         self.actors: list[Actor] = []
         self.said: list[str] = []
         self.makeup: Makeup | None = None
+        self.shared_queues: dict[str, list[str]] = {}
         self.listeners = Listeners(settings)
 
     def started(self, begin: Begin, stdout: int | None, stderr: int | None) -> Any:
@@ -153,8 +154,9 @@ class Troupe:
         await self.imported(*culprits)
 
     async def imported(self, *culprits: str) -> None:
-        services = [*self.services]
-        self.nursery.say(Loaded("asgi3", "", list(culprits), 0.1, services, self.makeup))
+        loaded = Loaded("asgi3", "", list(culprits), 0.1, [*self.services], self.makeup)
+        loaded.shared_queues = self.shared_queues
+        self.nursery.say(loaded)
         await self.settle()
 
     async def serve(self) -> None:

@@ -13,6 +13,7 @@ from outgrow.host.durable.forms import event_form, forms_of
 from outgrow.host.durable.hints import Hints, queue_name, topic_name
 from outgrow.host.durable.jobs import JobRunner
 from outgrow.host.durable.names import worker_name
+from outgrow.host.durable.newcomer import Entry
 from outgrow.host.durable.schedules import Schedules
 from outgrow.host.durable.schemas import declare_all
 from outgrow.host.durable.solitude import Solitude
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from outgrow.host.durable.attempts import Handler
     from outgrow.host.durable.forms import JobForm
+    from outgrow.host.durable.newcomer import Newcomer
     from outgrow.model import SubscriptionModel
     from outgrow.store import DurableStore, NewJob, Placed, Position, Publication, Start
 
@@ -64,6 +66,8 @@ class Durable:
         now_ms: The time by which schedules go.
         bounds: Of queues, by name; None to leave what the store has.
         leaves_unreadable: Whether it runs although something waits that it cannot read.
+        newcomer: The version of the app that is to run what waits; None where older ones do not
+            matter, as in tests and in scripts, which have a part of an app.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Durable:
         now_ms: Callable[[], int],
         bounds: Mapping[str, QueueBounds] | None = None,
         leaves_unreadable: bool = False,
+        newcomer: Newcomer | None = None,
     ) -> None:
         self.store = store
         self.hints = hints or Hints()
@@ -88,7 +93,11 @@ class Durable:
         self._bounds = bounds
         self._solitude = Solitude()
         self._leaves_unreadable = leaves_unreadable
+        self._entry = Entry(newcomer) if newcomer is not None else None
+        self._kinds: dict[str, tuple[Handler, JobForm]] = {}
+        self._queues_run: set[str] = set()
         self._declared: set[tuple[str, str]] = set()
+        self._gone: frozenset[str] = frozenset()
         self._tenure: Tenure | None = None
         self._runners: list[JobRunner | EventRunner] = []
         self._schedules: list[Schedules] = []
@@ -131,7 +140,8 @@ class Durable:
         """Run this work, from now on.
 
         Raises:
-            UnreadableError: Something waits that this version of the app cannot read.
+            UnreadableError: Something waits that this version of the app cannot read, or that it
+                has nobody to run.
         """
         await declare_all(
             self.store,
@@ -139,8 +149,17 @@ class Durable:
             [form for form, _ in work.jobs],
             leaves_unreadable=self._leaves_unreadable,
         )
-        if not work:
-            return
+        entry, self._entry = self._entry, None
+        if entry is not None:
+            skips = self._leaves_unreadable
+            await entry.ask(self.store, self.now_ms(), leaves_unreadable=skips)
+            self._gone = entry.gone if skips else frozenset[str]()
+        if work:
+            await self._run(work)
+        if entry is not None:
+            await entry.record(self.store)
+
+    async def _run(self, work: Work) -> None:
         if self._tenure is None:
             tenure = Tenure(self.store, worker_name(self._name))
             await tenure.start()
@@ -171,22 +190,24 @@ class Durable:
 
     async def _queues(self, work: Work) -> list[JobRunner]:
         assert self._tenure is not None
-        kinds: dict[str, dict[str, tuple[Handler, JobForm]]] = {}
-        for form, handler in work.jobs:
-            kinds.setdefault(form.model.queue, {})[form.model.name] = (handler, form)
+        self._kinds.update({form.model.name: (handler, form) for form, handler in work.jobs})
+        # Services that start one by one may have a queue in common, which is run once.
+        queues = {form.model.queue for form, _ in work.jobs} - self._queues_run
+        self._queues_run |= queues
         bounds = self._bounds or {}
-        limits = await self._limits(kinds)
+        limits = await self._limits(queues)
         return [
             JobRunner(
                 self.store,
                 self._tenure,
                 queue,
-                own,
+                self._kinds,
+                gone=self._gone,
                 # Of a queue that is bounded over all workers, others could not run it then.
                 may_claim_ahead=limits[queue] == QueueLimits(),
                 **self._ways(bounds.get(queue, QueueBounds()).slots or SLOTS, limits[queue].rate),
             )
-            for queue, own in kinds.items()
+            for queue in sorted(queues)
         ]
 
     async def _limits(self, queues: Iterable[str]) -> dict[str, QueueLimits]:
@@ -229,6 +250,7 @@ class Durable:
             await schedules.stop()
         await asyncio.gather(*(runner.stop(seconds) for runner in self._runners))
         self._runners.clear()
+        self._queues_run.clear()
         self._schedules.clear()
         if self._tenure is not None:
             await self._tenure.stop()

@@ -6,7 +6,7 @@ from outgrow.errors import ServiceError
 
 
 class UnreadableError(ServiceError):
-    """Events or jobs wait that this version of the app cannot read."""
+    """Events or jobs wait that this version of the app cannot read, or has nobody to run."""
 
     code = "OG711"
     hint = (

@@ -31,7 +31,7 @@ from outgrow.telemetry import note_handed
 from outgrow.wire import Codec, calling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from outgrow.model import BoundJob, EnqueueOptions, JobModel, JobOptions
     from outgrow.store import ClaimedJob
@@ -85,14 +85,16 @@ class JobForm:
     Args:
         model: Of the job.
         shown: Its name for people, such as `Mail.send_receipt`.
+        queues: Those from which jobs of its service are run.
 
     Attributes:
         schema: The same while the shape of the parameters is.
         described: That shape.
     """
 
-    def __init__(self, model: JobModel, shown: str) -> None:
+    def __init__(self, model: JobModel, shown: str, queues: Collection[str]) -> None:
         self.model = model
+        self._queues = queues
         self.shown = shown
         self.schema = model.fingerprint
         self.described = described(model.shape)
@@ -115,9 +117,17 @@ class JobForm:
         """A job on its way into its queue.
 
         Raises:
+            ServiceError: Nobody would run it from the queue that was chosen.
             TypeError: The arguments are not those of the method.
             ValueMismatchError: One is not what its type says.
         """
+        if chosen.queue is not None and chosen.queue not in self._queues:
+            raise ServiceError(
+                f"`{self.shown}` cannot wait in the queue `{chosen.queue}`: no job of its service "
+                "is run from there",
+                hint=f"Name one of {', '.join(sorted(self._queues))}; or give a job of the service "
+                f'this queue: `@job(queue="{chosen.queue}")`',
+            )
         bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = {name: self._each[name].crossed(value) for name, value in bound.arguments.items()}
@@ -192,7 +202,9 @@ def event_form(kind: type[Event]) -> EventForm:
 @functools.cache
 def job_form(owner: type, method: str) -> JobForm:
     """How the jobs of a method are kept."""
-    return JobForm(describe_work(owner).jobs[method], f"{owner.__name__}.{method}")
+    jobs = describe_work(owner).jobs
+    queues = frozenset(one.queue for one in jobs.values())
+    return JobForm(jobs[method], f"{owner.__name__}.{method}", queues)
 
 
 def form_of(bound: BoundJob[..., Any]) -> JobForm:

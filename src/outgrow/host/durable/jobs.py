@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections import deque
+from dataclasses import replace
 from functools import partial
+from math import inf
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from outgrow.host.durable.asking import Asking
 from outgrow.host.durable.attempts import JobRun, attempted, job_here, retry_after_ms
 from outgrow.host.durable.ending import ended
+from outgrow.host.durable.errors import UnreadableError
 from outgrow.host.durable.hints import queue_name
 from outgrow.host.durable.telling import Telling
 from outgrow.store import ClaimedJob, JobOutcome, check_result, failure_of
@@ -37,8 +41,11 @@ if TYPE_CHECKING:
 CLAIM_COUNT_MAX = 50
 # What is claimed ahead of a free slot goes back unspent when no slot gets free for so long.
 AHEAD_SECONDS_MAX = 0.25
-# For a job that this version of the app does not know, but another may.
-STRANGER_SECONDS = 1.0
+# For how long a job waits that nobody here knows, but another version may: as long as such jobs
+# have come, so that they are found soon while versions change, and cost little where none comes.
+STRANGER_SECONDS, STRANGER_SECONDS_MAX = 1.0, 300.0
+STRANGER_SAID_SECONDS = 60.0
+_logger = logging.getLogger("outgrow.durable")
 
 
 class JobRunner:
@@ -48,7 +55,8 @@ class JobRunner:
         store: Which gives them out.
         tenure: By which they are held.
         queue: Of which.
-        kinds: What runs them, by kind.
+        kinds: What runs jobs here, by kind.
+        gone: Kinds that no version runs any more, whose jobs go to the dead letters.
         slots: How many at once.
         solitude: Lets a job that ended its worker run alone.
         may_claim_ahead: Whether it may hold more than it has slots for, for a moment.
@@ -63,6 +71,7 @@ class JobRunner:
         queue: str,
         kinds: Mapping[str, tuple[Handler, JobForm]],
         *,
+        gone: frozenset[str] = frozenset(),
         slots: int,
         may_claim_ahead: bool = False,
         solitude: Solitude,
@@ -74,6 +83,9 @@ class JobRunner:
         self._store = store
         self._tenure = tenure
         self._kinds = kinds
+        self._gone = gone
+        self._strange_since: dict[str, float] = {}
+        self._strange_said_at: dict[str, float] = {}
         self._hints = hints
         self._solitude = solitude
         self._claims_ahead = may_claim_ahead
@@ -246,9 +258,10 @@ class JobRunner:
     async def _outcome(self, job: ClaimedJob, lease: Lease) -> JobOutcome:
         known = self._kinds.get(job.kind)
         if known is None:
-            await asyncio.sleep(STRANGER_SECONDS)
-            return job.returned()
+            return self._strange(job)
         handler, form = known
+        if self.queue != form.model.queue:
+            handler = replace(handler, caller=self.hint)
         is_threaded = form.model.kind == "thread"
         job_here.set(JobRun(self._store, lease, job.id, job.attempt, is_threaded))
         try:
@@ -267,6 +280,25 @@ class JobRunner:
             return JobOutcome(id=job.id, attempt=job.attempt, result=encoded)
         except Exception as problem:
             return _failed(job, form, problem)
+
+    def _strange(self, job: ClaimedJob) -> JobOutcome:
+        """Let a job that nobody here knows wait for another version, or die with its kind."""
+        now = monotonic()
+        seconds = now - self._strange_since.setdefault(job.kind, now)
+        is_gone = job.kind in self._gone
+        problem = UnreadableError(f"no service that runs here has the job `{job.kind}`")
+        if now - self._strange_said_at.get(job.kind, -inf) > STRANGER_SAID_SECONDS:
+            self._strange_said_at[job.kind] = now
+            what = "goes to the dead letters" if is_gone else "waits for a version that has it"
+            _logger.warning("%s; in the queue `%s` it %s", problem, self.queue, what)
+        seconds = min(max(seconds, STRANGER_SECONDS), STRANGER_SECONDS_MAX)
+        return JobOutcome(
+            id=job.id,
+            attempt=job.attempt,
+            how="failed" if is_gone else "returned",
+            failure=failure_of(problem),
+            retry_after_ms=None if is_gone else int(seconds * 1e3),
+        )
 
     async def _settle(self, lease: Lease, outcomes: list[JobOutcome]) -> Any:
         await self._store.queue.settle(lease, outcomes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from outgrow.host.durable.durable import Durable
@@ -12,11 +13,12 @@ from outgrow.host.durable.ending import cancelled
 from outgrow.host.durable.hints import Hints
 from outgrow.host.durable.relays import ThreadRelays
 from outgrow.model import queue_bounds
-from outgrow.store import StoreLostError, durable_at, url_of_durable, wall_clock
+from outgrow.store import StoreLostError, durable_at, durable_place, url_of_durable, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from outgrow.host.durable.newcomer import Newcomer
     from outgrow.model import QueueBounds, Settings
     from outgrow.store import DurableStore
 
@@ -32,13 +34,18 @@ class DurableSource:
         make: Makes it, not yet started.
         moves_at_once: Whether a transaction returns only when what it published is in the log, as
             tests want it.
+        is_asked: Whether services ask it at their start whether they may, also where they have no
+            work: older versions may have had some.
 
     Attributes:
         relays: Move into it what transactions in threads have published.
     """
 
-    def __init__(self, make: Callable[[], Durable], *, moves_at_once: bool = False) -> None:
+    def __init__(
+        self, make: Callable[[], Durable], *, moves_at_once: bool = False, is_asked: bool = False
+    ) -> None:
         self.moves_at_once = moves_at_once
+        self.is_asked = is_asked
         self._make = make
         self._durable: Durable | None = None
         self._opening: asyncio.Task[None] | None = None
@@ -129,9 +136,10 @@ def kept_source(
             now_ms=wall_clock,
             bounds=_said[0].bounds,
             leaves_unreadable=_said[0].leaves_unreadable,
+            newcomer=_said[0].newcomer,
         )
 
-    return DurableSource(make, moves_at_once=moves_at_once)
+    return DurableSource(make, moves_at_once=moves_at_once, is_asked=_said[0].is_asked)
 
 
 @dataclass(frozen=True)
@@ -141,19 +149,37 @@ class _Said:
     place: str = ""
     bounds: Mapping[str, QueueBounds] | None = None
     leaves_unreadable: bool = False
+    newcomer: Newcomer | None = None
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether a version is to come in here."""
+        return self.newcomer is not None and not self.newcomer.is_proven
 
 
 _said = [_Said()]
 
 
-def keep_at(place: str, settings: Settings) -> None:
+def keep_at(place: str, settings: Settings, newcomer: Newcomer | None) -> None:
     """Say where the services of this process find durable work, and how they do it.
 
     Args:
         place: A keeper's socket, or a URL.
         settings: Of the app.
+        newcomer: The version that starts here; None where it leaves nothing to others.
     """
-    _said[:] = [_Said(place, queue_bounds(settings.queue), settings.leave_unreadable)]
+    bounds = queue_bounds(settings.queue)
+    _said[:] = [_Said(place, bounds, settings.leave_unreadable, newcomer)]
+
+
+def has_left_work(settings: Settings, environment: Mapping[str, str]) -> bool:
+    """Whether there is a file in which events and jobs of older versions of the app may wait.
+
+    On a server nobody looks before this version keeps something there itself, as that would make
+    tables in a database that may have nothing to do with it.
+    """
+    url = settings.durable_url or url_of_durable(environment, settings.folder)
+    return url.startswith("sqlite") and Path(durable_place(url).address.target).exists()
 
 
 def source_here(environment: Mapping[str, str]) -> DurableSource:
@@ -173,7 +199,8 @@ def source_here(environment: Mapping[str, str]) -> DurableSource:
             now_ms=wall_clock,
             bounds=_said[0].bounds,
             leaves_unreadable=_said[0].leaves_unreadable,
+            newcomer=_said[0].newcomer,
             **ways,
         )
 
-    return DurableSource(make)
+    return DurableSource(make, is_asked=_said[0].is_asked)

@@ -1,5 +1,6 @@
 """Reads an app without starting it: what is wrong with its services, and how they hang together."""
 
+from outgrow.host.review.code import Code
 from outgrow.host.review.finding import Finding
 from outgrow.host.review.links import Link
 from outgrow.host.review.picture import (
@@ -19,6 +20,7 @@ from outgrow.host.review.rules import findings_of
 from outgrow.host.review.targets import code_of
 
 __all__ = [
+    "Code",
     "DatabaseEntry",
     "EdgeEntry",
     "FieldEntry",

@@ -7,13 +7,23 @@ import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
+from outgrow.cli.against import catalog_in, other_catalog, write_catalog
+from outgrow.cli.against import lines_of as against_lines
 from outgrow.cli.show import EXIT_FAILED, EXIT_MISUSE, out, out_json, talk
-from outgrow.errors import AppError
+from outgrow.errors import AppError, ImportFailedError, NotRunningError, ServiceError
 from outgrow.host import Coupling, Finding, code_of, coupling_of, findings_of
+from outgrow.model import breaches
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from outgrow.host import Code
+    from outgrow.model import Breach
 
 
 def check(
@@ -37,11 +47,29 @@ def check(
             "and imports nothing. TARGET is a folder; this one if none.",
         ),
     ] = False,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHERE",
+            help="Also name what would break of events and jobs that another version wrote: a file "
+            "of --write-schema, the URL of events and jobs, or `running`.",
+            show_default=False,
+        ),
+    ] = None,
+    write_schema: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the shapes of events and jobs, for a later --against.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Find mistakes in services: signatures, clients, circles, calls that block.
 
-    It imports the code, as running it would, and starts nothing.
+    It imports the code, as running it would, and starts nothing. With --against also what changes
+    in events and jobs, which may wait while versions do.
 
     The exit code is 1 where it found something, and 2 where it could not look.
     """
@@ -53,18 +81,24 @@ def check(
         with contextlib.redirect_stdout(sys.stderr):  # what the code prints while it is imported
             code = code_of(targets or (), app_dir)
             found = findings_of(code)
-    except AppError as problem:  # scripts must be able to tell this from what was found
+            breaks = _breaks(code, targets or (), against, write_schema)
+    except (AppError, NotRunningError) as problem:  # scripts must tell this from what was found
         talk(str(problem))
         raise typer.Exit(EXIT_MISUSE) from None
     seconds = time.monotonic() - begun
     count = len(code.wanted_files())
     if json:
         rows = [dataclasses.asdict(each) for each in found]
-        out_json({"findings": rows, "files": count, "seconds": round(seconds, 3)})
+        told: dict[str, Any] = {"findings": rows, "files": count, "seconds": round(seconds, 3)}
+        if against:
+            told |= {"against": against, "breaches": msgspec.to_builtins(breaks)}
+        out_json(told)
     else:
         for line in lines_of(found, count, seconds):
             out(line)
-    if found:
+        for line in against_lines(breaks, against) if against else ():
+            out(line)
+    if found or breaks:
         raise typer.Exit(EXIT_FAILED)
 
 
@@ -101,6 +135,23 @@ def coupled_lines(told: Coupling, seconds: float) -> list[str]:
     lines += [f"not looked at: {each}" for each in told.missing]
     since = f", {told.commit_count} commits since {told.since}" if told.since else ""
     return [*lines, f"{last}, {told.part_count} parts{since}"]
+
+
+def _breaks(
+    code: Code, targets: Sequence[str], against: str | None, write_schema: str | None
+) -> list[Breach]:
+    """What changes for those who read what another version wrote, and that for the next one."""
+    if not against and not write_schema:
+        return []
+    try:
+        catalog = catalog_in(code)
+    except ServiceError as problem:
+        raise ImportFailedError(
+            f"events and jobs cannot be compared: {problem.text}", hint=problem.hint
+        ) from None
+    if write_schema:
+        write_catalog(catalog, Path(write_schema))
+    return breaches(other_catalog(against, targets), catalog) if against else []
 
 
 def lines_of(found: list[Finding], file_count: int, seconds: float) -> list[str]:

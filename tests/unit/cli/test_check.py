@@ -153,7 +153,7 @@ def test_the_guide_shows_what_is_printed(outgrow: Outgrow, tmp_path: Path) -> No
         if block.file:
             write_files(tmp_path, {block.file: block.text})
     shown = [block.text.splitlines() for block in blocks if block.exit_codes == (1,)]
-    assert len(shown) == 4
+    assert len(shown) == 5
     for command, *printed in shown:
         ended = outgrow(*command.split()[2:])
         assert ended.code == 1

@@ -33,6 +33,13 @@ def test_a_loop_of_four_milliseconds_bears_two_hundred_and_fifty() -> None:
     assert told.headroom.best == pytest.approx(25, rel=0.05)
 
 
+def test_one_operation_at_a_steady_rate_is_foreseen_with_an_interval() -> None:
+    told = told_of(evidence(*(window(number, 100) for number in range(24))))
+    assert [one.name for one in told.model.classes] == ["GET /"]
+    assert told.saturation_per_second.low < 250 < told.saturation_per_second.high
+    assert 1.05 < told.saturation_per_second.width_ratio < 1.5
+
+
 def test_the_same_evidence_and_seed_give_the_same_answer() -> None:
     assert told_of(steady(), seed=3).saturation_per_second == (
         told_of(steady(), seed=3).saturation_per_second
@@ -83,6 +90,17 @@ def clock_set_back() -> Recorded:
     return evidence(*windows)
 
 
+def off_the_loop() -> Recorded:
+    """CPU time that grows with the calls, on no loop and in no thread that is measured."""
+    found: list[Window] = []
+    for number in range(24):
+        calls = 50 + 20 * (number % 6)
+        made = window(number, calls)
+        process = replace(made.processes[0], cpu_seconds=0.02 * calls)
+        found.append(replace(made, processes=(process,)))
+    return evidence(*found)
+
+
 def restarts() -> Recorded:
     return evidence(*(window(n, is_whole=n % 3 == 0) for n in range(24)))
 
@@ -98,6 +116,7 @@ def restarts() -> Recorded:
         pytest.param(restarts(), "restarts", id="restarts in most windows"),
         pytest.param(of_no_station(), "blind", id="no station"),
         pytest.param(full(), "full", id="a knee already passed"),
+        pytest.param(off_the_loop(), "unattributed", id="time that belongs to no station"),
     ],
 )
 def test_poor_evidence_is_refused_with_its_reason(given: Recorded, reason: str) -> None:

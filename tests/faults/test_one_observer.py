@@ -106,7 +106,9 @@ def tower(tmp_path: Path) -> Iterator[Tower]:
         yield tower
 
 
-def _reporting_to(tower: Tower, start: Start, workspace: Path, **more: str) -> Supervised:
+def _reporting_to(
+    tower: Tower, start: Start, workspace: Path, app: str = "ledger_app:app", **more: str
+) -> Supervised:
     workspace.mkdir()
     environment = {
         "OUTGROW_OBSERVE": "auto",
@@ -116,7 +118,8 @@ def _reporting_to(tower: Tower, start: Start, workspace: Path, **more: str) -> S
         "OUTGROW_NAME": "ledger",
         **more,
     }
-    return start("--no-access-log", workspace=workspace, env=environment).until_ready(1)
+    started = start("--no-access-log", app=app, workspace=workspace, env=environment)
+    return started.until_ready(1)
 
 
 @pytest.mark.slow
@@ -146,6 +149,33 @@ def test_replicas_of_two_supervisors_are_summed(start: Start, tower: Tower, tmp_
 
     wait_until(lambda: states() == {"gone"}, 20, "both to have left with a last word")
     assert tower.sums()[ROUTE] == whole
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_a_database_that_two_supervisors_share_is_one_node_with_both_as_users(
+    start: Start, tower: Tower, tmp_path: Path
+) -> None:
+    shared = {"app": "shared_app:app", "SHARED_FILE": str(tmp_path / "shared.sqlite3")}
+    east = _reporting_to(tower, start, tmp_path / "east", OUTGROW_NAME="east", **shared)
+    west = _reporting_to(tower, start, tmp_path / "west", OUTGROW_NAME="west", **shared)
+    with Load(east.port) as eastern, Load(west.port) as western:
+        for load in (eastern, western):
+            wait_until(lambda load=load: load.count > 50, 30, "50 answers")
+        wait_until(lambda: _databases_drawn(tower), 30, "a database on the map")
+        assert _databases_drawn(tower) == ["sql sqlite:shared.sqlite3"]
+    assert not any(load.outcome.failed for load in (eastern, western))
+    whole = sum(len(load.outcome.entries) for load in (eastern, western))
+    wait_until(lambda: tower.sums().get(ROUTE, 0) >= whole, 30, f"{whole} calls")
+    (database,) = tower.api.get("databases?from=-1h")["databases"]
+    statements = tower.api.get("statements?from=-1h")["statements"]
+    written = [one for one in statements if one["text"].startswith("INSERT INTO orders")]
+    assert [(one["database"], one["calls"]) for one in written] == [(database["name"], whole)]
+    assert [(one["table"], one["calls"]) for one in database["tables"]] == [("orders", whole)]
+
+
+def _databases_drawn(tower: Tower) -> list[str]:
+    return [one["name"] for one in tower.api.get("now")["nodes"] if one["kind"] == "database"]
 
 
 @pytest.mark.timeout(60)

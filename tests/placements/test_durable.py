@@ -31,6 +31,7 @@ from outgrow import (
 from outgrow.host.durable.errors import JobEndedError
 from outgrow.store import SecondBlockError
 from outgrow.testing import ManualClock, Placement, RunningApp, running
+from tests.recorded import named, path_to, recorded, spans
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -227,6 +228,24 @@ def test_a_job_returns_to_whoever_enqueued_it(placement: Placement) -> None:
             assert await handle.result() == 3
             assert await handle.state() == "done"
             assert await app.client(Diary).texts() == ["soup"] * 3
+
+    asyncio.run(ask())
+
+
+@pytest.mark.parametrize("name", ["Diary.note", "Diary.on_plate"], ids=["job", "subscription"])
+def test_what_is_handed_on_continues_the_trace_of_who_did(placement: Placement, name: str) -> None:
+    if placement == "split":
+        pytest.skip("the processes of `split` record for an observer, which a test has not")
+
+    async def ask() -> None:
+        async with with_app(placement) as app:
+            with recorded():
+                await app.client(Waiter).serve("oak", 1)
+                await app.until_idle()
+                found = spans()
+        served, handled = named(found, "Waiter.serve"), named(found, name)
+        assert handled.trace_id == served.trace_id
+        assert path_to(found, name) == ["Waiter.serve", name]
 
     asyncio.run(ask())
 

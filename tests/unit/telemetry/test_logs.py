@@ -5,15 +5,17 @@ from __future__ import annotations
 import io
 import logging
 import logging.config
+import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from outgrow.telemetry import (
     TraceFilter,
@@ -243,6 +245,53 @@ def test_ids_can_be_put_into_a_format() -> None:
     outside, inside = out.getvalue().splitlines()
     assert outside == "  outside"
     assert [len(word) for word in inside.split()] == [32, 16, 6]
+
+
+@pytest.fixture
+def structured() -> Iterator[None]:
+    """structlog as it is before anybody configures it, also afterwards."""
+    structlog.reset_defaults()
+    yield
+    structlog.reset_defaults()
+
+
+def in_a_request(work: Callable[[], None]) -> tuple[bytes, bytes]:
+    """Do something in a request; the ids of its trace and span."""
+
+    def whole() -> tuple[bytes, bytes]:
+        enter_segment(begin_segment(0))
+        work()
+        return trace_ids()
+
+    return copy_context().run(whole)
+
+
+@pytest.mark.usefixtures("structured")
+def test_lines_that_structlog_prints_by_itself_can_carry_the_ids(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    structlog.configure(processors=[add_trace_ids, *structlog.get_config()["processors"]])
+    trace_id, span_id = in_a_request(lambda: structlog.get_logger().info("sold", sku="tea"))
+    printed = re.sub("\x1b\\[[0-9;]*m", "", capsys.readouterr().out)
+    assert f"span_id={span_id.hex()} trace_id={trace_id.hex()}" in printed
+    assert "sku=tea" in printed
+    assert logs() == []
+
+
+@pytest.mark.usefixtures("structured")
+def test_lines_of_structlog_that_end_in_logging_are_kept_with_their_trace() -> None:
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, structlog.stdlib.render_to_log_kwargs],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
+    logger = structlog.get_logger("shop.orders")
+    ids = in_a_request(lambda: logger.warning("sold out", sku="tea", password="secret"))
+    (record,) = logs()
+    assert (record.text, record.severity, record.logger) == ("sold out", 13, "shop.orders")
+    assert (record.trace_id, record.span_id) == ids
+    assert record.attributes["sku"] == "tea"
+    assert "password" not in record.attributes
 
 
 def test_an_event_of_structlog_gets_the_ids() -> None:

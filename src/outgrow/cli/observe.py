@@ -155,6 +155,7 @@ def _seat(
         tokens_file=settings.tokens_file or "",
         days_max=settings.observe_days,
         bytes_max=settings.observe_bytes_max,
+        keeps_records=settings.observe_records,
         objectives=dict(resolved.objectives),
         signs=dict(resolved.signs),
         objectives_from="outgrow.toml",

@@ -126,6 +126,7 @@ _PANELS = {
         "tokens_file",
         "observe_days",
         "observe_bytes_max",
+        "observe_records",
         "forward",
         "forward_headers",
         "observer",

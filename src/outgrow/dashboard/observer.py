@@ -99,6 +99,7 @@ class Observer:
             store,
             days_max=seat.days_max or _NO_LIMIT,
             bytes_max=seat.bytes_max or _NO_LIMIT,
+            keeps_records=seat.keeps_records,
             on_kept=self._feeds.kept,
         )
         archive.start()

@@ -196,6 +196,9 @@ class Settings:
     observe_bytes_max: int = setting(
         2048 * _MEBIBYTE_BYTES, "size of all that is kept of them; 0: no limit"
     )
+    observe_records: bool = setting(
+        True, "keep traces and log lines; if not, they are counted, and sent on to `forward` alone"
+    )
     forward: str | None = setting(
         None, "send what is kept on, as OTLP/HTTP, to what comes before /v1/traces", short="URL"
     )

@@ -30,6 +30,7 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
         tokens_file: Who may ask; empty for those of the environment.
         days_max: How long things are kept; 0 has no limit.
         bytes_max: How much is kept; 0 has no limit.
+        keeps_records: Traces and log lines are kept; else they only go on.
         objectives: What is promised of operations.
         signs: Which signs are silenced.
         objectives_from: Where objectives and signs are written.
@@ -53,6 +54,7 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     tokens_file: str = ""
     days_max: int = 0
     bytes_max: int = 0
+    keeps_records: bool = True
     objectives: dict[str, Any] = {}
     signs: dict[str, Any] = {}
     objectives_from: str = ""

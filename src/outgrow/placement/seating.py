@@ -69,6 +69,7 @@ def seat_of(
         tokens_file=settings.tokens_file or "",
         days_max=settings.observe_days,
         bytes_max=settings.observe_bytes_max,
+        keeps_records=settings.observe_records,
         objectives=dict(objectives),
         signs=dict(signs),
         forward=settings.forward or "",

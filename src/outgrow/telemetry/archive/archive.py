@@ -77,6 +77,7 @@ class Archive:
         clock_ns: Wall clock.
         days_max: Files of so many days are kept, with today's.
         bytes_max: The folder is kept below it.
+        keeps_records: Spans and lines are kept, and not only told to `on_kept`.
         on_kept: Is told of spans and lines that are kept, in the thread that brought them.
 
     Raises:
@@ -90,6 +91,7 @@ class Archive:
         clock_ns: Callable[[], int] = time.time_ns,
         days_max: int = DAYS_MAX,
         bytes_max: int = BYTES_MAX,
+        keeps_records: bool = True,
         on_kept: OnKept | None = None,
     ) -> None:
         self._clock_ns = clock_ns
@@ -113,6 +115,7 @@ class Archive:
             slots=self._slots,
             waiting=self._waiting,
             totals=self._totals,
+            keeps_records=keeps_records,
         )
         self._intake.resume()
         self._reader = Reader(self._days, lock, self._slots)

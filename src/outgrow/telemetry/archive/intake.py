@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
+    from outgrow.telemetry.archive.rows import Row
     from outgrow.telemetry.archive.slots import Slots
     from outgrow.telemetry.archive.totals import Epoch, Totals
     from outgrow.telemetry.archive.waiting import Waiting
@@ -43,6 +44,7 @@ class Intake:
         slots: Counts.
         waiting: Rows.
         totals: Of the workers.
+        keeps_records: Spans and lines are kept; else they are let go.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Intake:
         slots: Slots,
         waiting: Waiting,
         totals: Totals,
+        keeps_records: bool = True,
     ) -> None:
         self._clock_ns = clock_ns
         self._days_max = days_max
@@ -61,6 +64,7 @@ class Intake:
         self._slots = slots
         self._waiting = waiting
         self._totals = totals
+        self._keeps_records = keeps_records
 
     def hear(self, origin: Origin) -> None:
         """A worker is connected, and will report."""
@@ -85,8 +89,7 @@ class Intake:
         for one in (*report.spans, *report.logs):
             one.worker = one.worker or origin.worker
             one.service = one.service or origin.app
-        spans = [span_row(span) for span in report.spans]
-        logs = [log_row(log) for log in report.logs]
+        records = self._records(report.spans, report.logs)
         with self._lock:
             now_ns = self._clock_ns()
             epoch = self._meet(origin)
@@ -102,8 +105,16 @@ class Intake:
             uncounted = self._totals.take(epoch, report, now_ns, add)
             if uncounted:
                 self._drop("counts", uncounted, now_ns)
-            self._add("spans", spans)
-            self._add("logs", logs)
+            for table, rows in records.items():
+                self._add(table, rows)
+
+    def _records(
+        self, spans: Sequence[SpanRecord], logs: Sequence[LogRecord]
+    ) -> dict[str, list[Row]]:
+        """What goes into the tables of records."""
+        if not self._keeps_records:
+            return {}
+        return {"spans": [span_row(one) for one in spans], "logs": [log_row(one) for one in logs]}
 
     def _gap(self, epoch: Epoch, to_ns: int, *, is_counted: bool) -> None:
         worker, name = epoch.origin.worker, epoch.origin.epoch
@@ -126,11 +137,8 @@ class Intake:
         points: Sequence[MetricPoint],
     ) -> None:
         """Keep what others sent."""
-        rows = {
-            "spans": [span_row(span) for span in spans],
-            "logs": [log_row(log) for log in logs],
-            "points": [point_row(point) for point in points],
-        }
+        rows = self._records(spans, logs)
+        rows["points"] = [point_row(point) for point in points]
         with self._lock:
             for table, found in rows.items():
                 if found:

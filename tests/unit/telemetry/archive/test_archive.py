@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from outgrow import telemetry
-from outgrow.telemetry import Archive, TraceSearch
+from outgrow.telemetry import Archive, LogSearch, MetricPoint, TraceSearch
 from tests.unit.telemetry.archive.telling import (
     EVER,
     Clock,
@@ -25,9 +25,11 @@ from tests.unit.telemetry.archive.telling import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from outgrow.dashboard.source import Source
+    from outgrow.telemetry import LogRecord, SpanRecord
 
 
 def test_the_door_brings_no_database_until_the_archive_is_asked_for() -> None:
@@ -119,6 +121,31 @@ def test_what_is_kept_is_passed_on_and_errors_of_that_disturb_nothing(
     archive.keep(logs=[line("y", clock.now_ns)])
     assert passed == [(1, 0), (1, 1), (0, 1)]
     assert "could not be passed on" in caplog.text
+    archive.close()
+
+
+def test_where_counts_alone_are_kept_spans_and_lines_are_passed_on_and_points_stay(
+    tmp_path: Path,
+) -> None:
+    clock, passed = Clock(), list[str]()
+
+    def pass_on(spans: Sequence[SpanRecord], logs: Sequence[LogRecord]) -> None:
+        passed.extend([f"{one.service} {one.worker}" for one in (*spans, *logs)])
+
+    archive = opened(tmp_path, clock, keeps_records=False, on_kept=pass_on)
+    teller = Teller(clock)
+    teller.work(7)
+    told_of = {"spans": [span(1, clock.now_ns)], "logs": [line("x", clock.now_ns)]}
+    archive.take(teller.origin, teller.report(**told_of))
+    point = MetricPoint("queue.depth", "gauge", clock.now_ns, 3.0)
+    archive.keep(spans=[span(2, clock.now_ns, service="depot")], points=[point])
+    archive.write(is_all=True)
+    assert passed == ["shop front/1", "shop front/1", "depot "]
+    assert archive.traces(TraceSearch(), *EVER) == []
+    assert archive.logs(LogSearch(), *EVER) == []
+    assert told(archive) == ledger(7)
+    assert archive.metric("queue.depth", *EVER, 10) == [point]
+    assert archive.lost(*EVER) == {}
     archive.close()
 
 

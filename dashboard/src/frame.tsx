@@ -20,6 +20,7 @@ const PAGES: [string, string][] = [
   ["databases", "Databases"],
   ["jobs", "Jobs"],
   ["workers", "Workers"],
+  ["measured", "Metrics"],
   ["objectives", "Objectives"],
   ["audit", "Changes"],
 ];

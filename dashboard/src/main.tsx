@@ -9,6 +9,7 @@ import { GrowthPage } from "./pages/growth";
 import { DeadPage, JobPage } from "./pages/job";
 import { JobsPage } from "./pages/jobs";
 import { LogsPage } from "./pages/logs";
+import { MeasuredPage } from "./pages/measured";
 import { NowPage } from "./pages/now";
 import { ObjectivesPage } from "./pages/objectives";
 import { OperationPage } from "./pages/operation";
@@ -37,6 +38,8 @@ function Page() {
     case "jobs":
       if (argument.startsWith("dead/")) return <DeadPage key={argument} fingerprint={argument.slice(5)} />;
       return argument ? <JobPage key={argument} id={argument} /> : <JobsPage />;
+    case "measured":
+      return <MeasuredPage name={argument} />;
     case "workers":
       return <WorkersPage />;
     case "objectives":

@@ -253,6 +253,34 @@ export interface Marks {
   marks: Mark[];
 }
 
+export interface Metric {
+  name: string;
+  service: string;
+  points_count: number;
+  last_at_ms: number;
+}
+
+export interface MetricLine {
+  service: string;
+  attributes: Record<string, string>;
+  values: (number | null)[];
+}
+
+export interface MetricSeries {
+  name: string;
+  kind: string;
+  unit: string;
+  step_seconds: number;
+  times_ms: number[];
+  lines: MetricLine[];
+  lines_count: number;
+  is_cut: boolean;
+}
+
+export interface Metrics {
+  metrics: Metric[];
+}
+
 export interface Node {
   name: string;
   kind: "edge" | "service" | "database" | "outside";
@@ -309,6 +337,7 @@ export interface Operation {
   p95_ms: number | null;
   p99_ms: number | null;
   impact_percent: number;
+  in_flight_mean: number;
   cpu_ms_per_call: number | null;
   timeouts: number;
   client_errors: number;

@@ -25,6 +25,8 @@ PAGES = {
     "jobs": "/jobs",
     "job": "/jobs/01a230f8-d43b-7be4-8936-12f99bbd2d17",
     "dead": "/jobs/dead%2F9882064824db5194",
+    "metrics": "/measured",
+    "metric": "/measured/jvm.memory.used",
     "workers": "/workers",
     "objectives": "/objectives",
     "changes": "/audit",
@@ -36,6 +38,7 @@ _SHOWN = {
     "job": ".facts",
     "growth": ".chart .u-over",
     "logs": ".log",
+    "metric": ".chart .u-over",
     "trace": ".falls .span",
     "operation": ".heat canvas",
 }

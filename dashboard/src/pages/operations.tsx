@@ -86,5 +86,6 @@ const COLUMNS = [
   numbers("p50", (row: Operation) => row.p50_ms, ms),
   numbers("p95", (row: Operation) => row.p95_ms, ms),
   numbers("p99", (row: Operation) => row.p99_ms, ms),
+  numbers("At once", (row: Operation) => row.in_flight_mean, rate, "How many were under way at the same time: the mean"),
   numbers("CPU per call", (row: Operation) => row.cpu_ms_per_call, ms, "Time on the event loop, by sample"),
 ];

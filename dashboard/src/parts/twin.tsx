@@ -14,6 +14,7 @@ const ASKED: Record<string, [list: string, one?: string]> = {
   databases: ["statements"],
   growth: ["forecast"],
   jobs: ["queues", "jobs/{}"],
+  measured: ["metrics", "metrics/{}"],
   workers: ["workers"],
   objectives: ["objectives"],
   audit: ["audit"],

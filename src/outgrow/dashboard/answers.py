@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from outgrow.dashboard import calls, kept, objectives, shapes, slots, working
+from outgrow.dashboard import calls, kept, objectives, received, shapes, slots, working
 from outgrow.dashboard.asking import AskingError
 from outgrow.dashboard.tending import Tending
 from outgrow.placement import AUDIT
@@ -93,6 +93,14 @@ class Answers:
     def exceptions(self, asked: Asked) -> shapes.Exceptions:
         """Faults, grouped."""
         return kept.exceptions(self._source, asked)
+
+    def metrics(self, asked: Asked) -> shapes.Metrics:
+        """Metrics that others sent."""
+        return received.metrics(self._source, asked)
+
+    def metric_series(self, asked: Asked) -> shapes.MetricSeries:
+        """One of them over time."""
+        return received.series(self._source, asked)
 
     def statements(self, asked: Asked) -> shapes.Statements:
         """SQL statements."""

@@ -134,6 +134,7 @@ def _operation(
         p95_ms=quantile_ms(tally.buckets, 0.95),
         p99_ms=quantile_ms(tally.buckets, 0.99),
         impact_percent=100 * tally.duration_ns / whole_ns if whole_ns else 0.0,
+        in_flight_mean=tally.duration_ns / 1e9 / seconds,
         cpu_ms_per_call=loop_ns / calls / 1e6 if calls else None,
         timeouts=tally.timeouts,
         client_errors=tally.client_errors,

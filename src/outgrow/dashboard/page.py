@@ -33,7 +33,7 @@ SAFETY = {
 }
 PAGES = (
     *("", "operations", "traces", "logs", "exceptions", "databases", "workers", "objectives"),
-    *("growth", "jobs", "audit"),
+    *("growth", "jobs", "measured", "audit"),
 )
 _KINDS = {
     "index.html": "text/html; charset=utf-8",

@@ -107,6 +107,14 @@ class Answering(Protocol):
         """Faults, grouped."""
         ...
 
+    def metrics(self, asked: Asked, /) -> shapes.Metrics:
+        """Metrics that others sent."""
+        ...
+
+    def metric_series(self, asked: Asked, /) -> shapes.MetricSeries:
+        """One of them over time."""
+        ...
+
     def statements(self, asked: Asked, /) -> shapes.Statements:
         """SQL statements."""
         ...
@@ -289,6 +297,20 @@ def _kept(known: Answering) -> list[Route]:
             text="Faults, grouped by type and lines of code",
             call=known.exceptions,
             parameters=(*PERIOD, limit()),
+        ),
+        Route(
+            path="metrics",
+            answer=shapes.Metrics,
+            text="Metrics that others sent",
+            call=known.metrics,
+            parameters=PERIOD,
+        ),
+        Route(
+            path="metrics/{name}",
+            answer=shapes.MetricSeries,
+            text="A metric that others sent over time, a line for each set of attributes",
+            call=known.metric_series,
+            parameters=(*PERIOD, _STEP, limit(6)),
         ),
     ]
 

@@ -15,6 +15,7 @@ from outgrow.telemetry import (
     GapSum,
     LogSearch,
     MarkSum,
+    MetricSum,
     Page,
     ProcessStep,
     StationStep,
@@ -38,6 +39,7 @@ __all__ = [
     "GapSum",
     "LogSearch",
     "MarkSum",
+    "MetricSum",
     "Page",
     "ProcessStep",
     "Source",
@@ -117,6 +119,10 @@ class Source(Protocol):
 
     def faults(self, from_ns: int, to_ns: int, limit: int, /) -> Sequence[FaultSum]:
         """Exceptions by fingerprint, most frequent first."""
+        ...
+
+    def metrics(self, from_ns: int, to_ns: int, /) -> Sequence[MetricSum]:
+        """Metrics that points were received of, by name and service."""
         ...
 
     def marks(self, from_ns: int, to_ns: int, /) -> Sequence[MarkSum]:

@@ -20,12 +20,13 @@ from tests.unit.dashboard.shop_facts import (
     Sql,
 )
 from tests.unit.dashboard.shop_growth import SECOND_MS, Growing, swing
+from tests.unit.dashboard.shop_measured import Measuring
 from tests.unit.dashboard.shop_spans import waterfall
 from tests.unit.dashboard.shop_work import Working
 from tests.unit.dashboard.shop_workers import worker_series, workers
 
 
-class ShopAnswers(Growing, Working):
+class ShopAnswers(Growing, Working, Measuring):
     """Answers of the shop; changes are remembered and shown in the audit."""
 
     def __init__(self) -> None:
@@ -104,6 +105,7 @@ class ShopAnswers(Growing, Working):
             p95_ms=p95,
             p99_ms=p99,
             impact_percent=100 * rate * p50 / whole,
+            in_flight_mean=rate * p50 / 1e3,
             cpu_ms_per_call=cpu,
         )
 

@@ -81,6 +81,16 @@ class Stored:
         found = [one for one in self.points if one.name == name and from_ns <= one.at_ns < to_ns]
         return found[-limit:]
 
+    def metrics(self, from_ns: int, to_ns: int) -> list[source.MetricSum]:
+        known: dict[tuple[str, str], list[MetricPoint]] = {}
+        for one in self.points:
+            known.setdefault((one.name, one.service), []).append(one)
+        return [
+            source.MetricSum(name=name, service=service, points=len(points), last_ns=last.at_ns)
+            for (name, service), points in known.items()
+            for last in points[-1:]
+        ]
+
     def windows(self, from_ns: int, to_ns: int) -> list[WindowSum]:
         return []
 

@@ -159,6 +159,8 @@ def test_an_operation_sums_its_callers_and_its_impact_is_among_its_kind() -> Non
     assert found["Stock.left"]["cpu_ms_per_call"] is None
     assert found["GET /orders"]["impact_percent"] == 25
     assert found["GET /orders"]["cpu_ms_per_call"] == 3
+    at_once = found["GET /orders"]["requests_per_second"] * 0.010
+    assert found["GET /orders"]["in_flight_mean"] == pytest.approx(at_once)
     assert found["POST /orders"]["p50_ms"] == pytest.approx(60, rel=0.07)
 
 

@@ -62,6 +62,7 @@ from outgrow.dashboard.shapes.kept import (
     TraceRow,
     Traces,
 )
+from outgrow.dashboard.shapes.measured import Metric, MetricLine, Metrics, MetricSeries
 from outgrow.dashboard.shapes.queued import (
     Cancelling,
     Clearing,
@@ -120,6 +121,10 @@ __all__ = [
     "Logs",
     "Mark",
     "Marks",
+    "Metric",
+    "MetricLine",
+    "MetricSeries",
+    "Metrics",
     "Node",
     "NodeKind",
     "Now",

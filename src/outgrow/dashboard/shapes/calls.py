@@ -69,6 +69,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         impact_percent: Its share of the time that all operations of its kind took.
+        in_flight_mean: How many were under way at once, counted as they end.
         cpu_ms_per_call: Time on the event loop; None where it was not metered.
         timeouts: Of the errors, those whose time was up.
         client_errors: Requests that ended with a status of 400 to 499; no errors of ours.
@@ -90,6 +91,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     p95_ms: float | None = None
     p99_ms: float | None = None
     impact_percent: float = 0.0
+    in_flight_mean: float = 0.0
     cpu_ms_per_call: float | None = None
     timeouts: int = 0
     client_errors: int = 0

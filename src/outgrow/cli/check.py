@@ -74,6 +74,11 @@ def check(
     The exit code is 1 where it found something, and 2 where it could not look.
     """
     if coupling:
+        if against or write_schema:
+            talk(
+                "`--coupling` looks at any code; ask for `--against` and `--write-schema` without it"
+            )
+            raise typer.Exit(EXIT_MISUSE)
         _check_coupling(targets or ["."], is_json=json)
         return
     begun = time.monotonic()

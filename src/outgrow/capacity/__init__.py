@@ -64,7 +64,7 @@ from outgrow.capacity.patterns import (
     traits_of,
 )
 from outgrow.capacity.refusal import Reason, Refusal
-from outgrow.capacity.signs import SIGN_NAMES, Finding, Looked, Seen, look_for_signs
+from outgrow.capacity.signs import SIGN_NAMES, Finding, Looked, Release, Seen, look_for_signs
 from outgrow.capacity.traced import traces_of
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
 from outgrow.capacity.verify import (
@@ -123,6 +123,7 @@ __all__ = [
     "Reason",
     "Recorded",
     "Refusal",
+    "Release",
     "Replicate",
     "Response",
     "ReuseDistances",

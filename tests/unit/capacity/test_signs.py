@@ -22,6 +22,7 @@ from outgrow.capacity.signs import (
     SIGNS,
     Deploy,
     Missing,
+    Release,
     Seen,
     Step,
     Trace,
@@ -127,6 +128,17 @@ def dying(each: int) -> Seen:
     return Seen(windows=tuple(window(n, queues=(queues[n],)) for n in range(40)))
 
 
+def failing(before: int, after: int, *, release: str = "version 2") -> Seen:
+    """Of a hundred calls in each window so many fail, and so many after a deploy in the middle."""
+    windows = [window(n, 100) for n in range(40)]
+    failed = [
+        replace(one, operations=(replace(one.operations[0], errors=before if n < 20 else after),))
+        for n, one in enumerate(windows)
+    ]
+    releases = (Release(at_seconds=windows[20].at_seconds, text=release),) if release else ()
+    return Seen(windows=tuple(failed), releases=releases)
+
+
 def owners(count: int) -> Seen:
     rows = [
         statement(fingerprint=str(n), service=f"s{n}", writes=("orders",), duration_seconds=1.0)
@@ -208,11 +220,12 @@ PLANTED = [
     ("hot key", hot()),
     ("deployed together", Seen(deploys=(NEEDLESS,) * 8 + (NEEDED,) * 4)),
     ("dead letters grow", dying(2)),
+    ("rising errors", failing(before=1, after=5)),
 ]
 
 
-def test_there_are_twenty_five_signs_and_each_is_planted_here() -> None:
-    assert len(SIGNS) == 25
+def test_there_are_twenty_six_signs_and_each_is_planted_here() -> None:
+    assert len(SIGNS) == 26
     assert [name for name, _ in PLANTED] == list(SIGNS)
 
 
@@ -409,3 +422,54 @@ def test_that_jobs_wait_for_their_own_slots_is_no_sign(name: str) -> None:
     )
     only = tuple(replace(one, stations=(queue,)) for one in seen.windows)
     assert SIGNS[name](replace(seen, windows=only)) == []
+
+
+def errors_found(seen: Seen) -> list[str]:
+    found = SIGNS["rising errors"](seen)
+    assert not isinstance(found, Missing)
+    return [one.text for one in found]
+
+
+def test_errors_that_rise_with_a_deploy_are_told_by_it() -> None:
+    (text,) = errors_found(failing(before=1, after=5))
+    assert text.startswith("5.00% of calls fail since version 2, 1.00% before it: ")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(5, 5, id="as many as before"),
+        pytest.param(5, 1, id="fewer"),
+        pytest.param(4, 5, id="more, as chance has it"),
+        pytest.param(0, 0, id="none at all"),
+    ],
+)
+def test_errors_that_do_not_surely_rise_are_no_sign(before: int, after: int) -> None:
+    assert errors_found(failing(before=before, after=after)) == []
+
+
+def test_errors_that_only_follow_traffic_are_no_sign_and_those_that_outrun_it_are() -> None:
+    def seen(errors: tuple[int, int]) -> Seen:
+        made = [window(n, 300 if n % 2 else 100) for n in range(40)]
+        return Seen(
+            windows=tuple(
+                replace(one, operations=(replace(one.operations[0], errors=errors[n % 2]),))
+                for n, one in enumerate(made)
+            )
+        )
+
+    assert errors_found(seen((2, 6))) == []
+    (text,) = errors_found(seen((2, 30)))
+    assert text.startswith("10.00% of calls fail in windows of 300 calls, 2.00% in those of 100: ")
+
+
+def test_calls_of_both_versions_count_for_neither() -> None:
+    given = failing(before=0, after=0)
+    within = given.windows[20].at_seconds + 4.0
+    mixed = replace(
+        given.windows[20],
+        operations=(replace(given.windows[20].operations[0], errors=100),),
+    )
+    windows = (*given.windows[:20], mixed, *given.windows[21:])
+    seen = Seen(windows=windows, releases=(Release(at_seconds=within, text="version 2"),))
+    assert errors_found(seen) == []

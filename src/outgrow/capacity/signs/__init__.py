@@ -1,7 +1,16 @@
-"""The 24 warning signs, each measured, ranked by what its removal would bring."""
+"""The warning signs, each measured, ranked by what its removal would bring."""
 
 from outgrow.capacity.signs.looking import SIGN_NAMES, SIGNS, Looked, look_for_signs
-from outgrow.capacity.signs.sign import Deploy, Finding, Missing, Seen, Severity, Step, Trace
+from outgrow.capacity.signs.sign import (
+    Deploy,
+    Finding,
+    Missing,
+    Release,
+    Seen,
+    Severity,
+    Step,
+    Trace,
+)
 
 __all__ = [
     "SIGNS",
@@ -10,6 +19,7 @@ __all__ = [
     "Finding",
     "Looked",
     "Missing",
+    "Release",
     "Seen",
     "Severity",
     "Step",

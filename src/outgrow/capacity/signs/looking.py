@@ -25,6 +25,7 @@ from outgrow.capacity.signs import (
     repeated_statement,
     retries,
     rising_cost,
+    rising_errors,
     slow_statement,
     slowing_statement,
     tight_coupling,
@@ -41,9 +42,10 @@ _MODULES = (
     *(rising_cost, retries, background, growing_payload, burning_objective, hot_key),
     deployed_together,
     dead_letters,
+    rising_errors,
 )
 SIGNS: dict[str, Look] = {module.NAME: module.look for module in _MODULES}
-"""Each sign by its name, W1 to W25."""
+"""Each sign by its name, W1 to W26."""
 SIGN_NAMES = frozenset(SIGNS)
 
 

@@ -70,6 +70,14 @@ class Deploy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Release:
+    """When a new version came, and what it is called: `version 3, commit 1f2e3d`."""
+
+    at_seconds: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """All that signs are looked for in; what is empty was not seen.
 
@@ -84,6 +92,7 @@ class Seen:
         commits: Services whose files each commit touched; of at most 30 files each.
         imports: Services that each service imports.
         deploys: Of late.
+        releases: When new versions came, the oldest first.
         service_of: Of each operation.
         peak_per_second: Highest traffic of the last seven days.
     """
@@ -98,6 +107,7 @@ class Seen:
     commits: tuple[frozenset[str], ...] = ()
     imports: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     deploys: tuple[Deploy, ...] = ()
+    releases: tuple[Release, ...] = ()
     service_of: Mapping[str, str] = field(default_factory=dict[str, str])
     peak_per_second: float | None = None
 

@@ -18,7 +18,7 @@ NAME = "tight coupling"
 def look(seen: Seen) -> list[Finding] | Missing:
     """Each pair of services that are coupled in two ways or more."""
     if not seen.imports or not seen.commits:
-        return Missing("imports and commits, which are not read yet")
+        return Missing("imports and commits, of which `outgrow check --coupling` tells from source")
     calls = {
         frozenset((seen.service_of.get(one.caller, ""), seen.service_of.get(one.callee, "")))
         for one in links_of(seen.windows).values()

@@ -54,6 +54,16 @@ export function percent(value: Maybe): string {
   return `${value >= 10 ? value.toFixed(value === 100 ? 0 : 1) : value.toFixed(value === 0 ? 0 : 2)} %`;
 }
 
+const UNITS: Record<string, string> = { ms: " ms", seconds: " s", percent: " %", bytes: " bytes", count: "" };
+
+/** A number of the API in words, its unit from the end of its name: `mean_ms` is `mean 3.1 ms`. */
+export function measured(name: string, value: number): string {
+  const at = name.lastIndexOf("_");
+  const unit = UNITS[name.slice(at + 1)];
+  const words = unit === undefined ? name : name.slice(0, at);
+  return `${words.replaceAll("_", " ")} ${plain(value)}${unit ?? ""}`;
+}
+
 export function bytes(value: Maybe): string {
   if (!known(value)) return NONE;
   const units = ["B", "kB", "MB", "GB", "TB"];

@@ -488,6 +488,8 @@ export interface SignSeen {
   threshold: number;
   gain: number | null;
   share_percent: number | null;
+  numbers: Record<string, number>;
+  traces: string[];
   silence: SignSilence | null;
 }
 

@@ -210,7 +210,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 assert answer.status_code == 200, running.log()
         wait_for(lambda: _is_told(seen), "all requests and statements", SEEN_SECONDS)
         seen.until_kept("POST /sales/{sku}", "INSERT notes")
-        yield seen.ask("signs?from=-1h&limit=200")
+        found = seen.ask("signs?from=-1h&limit=200")
+        yield {**found, "examples": {id: seen.ask(f"traces/{id}") for id in _ids(found)}}
 
 
 def _is_told(seen: Seen) -> bool:
@@ -223,6 +224,10 @@ def _is_told(seen: Seen) -> bool:
     )
 
 
+def _ids(told: dict[str, Any]) -> set[str]:
+    return {trace_id for one in told["signs"] for trace_id in one["traces"]}
+
+
 def _found(told: dict[str, Any], sign: str) -> dict[str, dict[str, Any]]:
     return {one["subject"]: one for one in told["signs"] if one["sign"] == sign}
 
@@ -232,6 +237,7 @@ def test_a_statement_that_repeats_within_a_request_is_found(told: dict[str, Any]
     assert one["subject"] == "SELECT sku FROM items WHERE id = ?"
     assert one["text"].startswith("`GET /orders` runs it 20 times or more in a call; it takes")
     assert one["value"] == pytest.approx(20)
+    assert one["numbers"]["runs_count"] == 600
 
 
 def test_a_statement_that_is_slow_is_found(told: dict[str, Any]) -> None:
@@ -270,6 +276,21 @@ def test_what_an_app_tries_again_is_found(told: dict[str, Any]) -> None:
 def test_a_link_with_many_calls_in_a_request_is_found(told: dict[str, Any]) -> None:
     (one,) = _found(told, "chatty link").values()
     assert one["subject"].startswith("POST /payments -> http 127.0.0.1:")
+
+
+def test_signs_lead_to_traces_that_show_them(told: dict[str, Any]) -> None:
+    shown = {
+        one["sign"]: told["examples"][one["traces"][0]]["spans"]
+        for one in told["signs"]
+        if one["traces"]
+    }
+    assert set(shown) >= {
+        *("repeated statement", "slow statement", "calls in a row", "long chain", "retries"),
+        "chatty link",
+    }
+    names = [span["name"] for span in shown["repeated statement"]]
+    assert names.count("SELECT items") == 20
+    assert [span["is_error"] for span in shown["retries"]].count(True) >= 1
 
 
 def test_a_route_that_is_well_is_no_subject(told: dict[str, Any]) -> None:

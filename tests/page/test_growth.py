@@ -60,6 +60,14 @@ def test_another_route_has_another_curve(watched: Watched) -> None:
     page.wait_for_url("**/growth?operation=GET*")
 
 
+def test_a_sign_shows_its_numbers_and_leads_to_a_trace(watched: Watched) -> None:
+    page = watched.open("growth")
+    row = page.locator("section[aria-label='Signs'] tr", has_text="write lock")
+    assert "mean hold 4.10 ms; uses 3,600" in row.inner_text()
+    row.get_by_role("link", name="trace 1").click()
+    page.wait_for_url("**/traces/0123456789abcdef0123456789abcdef")
+
+
 def test_a_refusal_is_told_with_its_reason_and_what_to_do(chromium: Any) -> None:
     class Thin(ShopAnswers):
         @staticmethod

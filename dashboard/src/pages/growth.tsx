@@ -3,12 +3,12 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useAsked } from "../api";
-import { moment, ms, percent, plain, rate } from "../format";
+import { measured, moment, ms, percent, plain, rate } from "../format";
 import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
-import { ask, place, TIMES } from "../place";
+import { ask, place, TIMES, to } from "../place";
 import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Verified, Way } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
@@ -249,8 +249,21 @@ const SIGNS: Column<SignSeen>[] = [
   { name: "Where", cell: (sign) => sign.subject },
   { name: "Gain", title: "How many times the first limit its removal would allow", n: true, by: (sign) => sign.gain, cell: (sign) => (sign.gain === null ? "–" : `${plain(sign.gain)} ×`) },
   { name: "Touches", title: "Share of the demand or time", n: true, by: (sign) => sign.share_percent, cell: (sign) => percent(sign.share_percent) },
-  { name: "Evidence", wide: true, cell: (sign) => <><Words text={sign.text} /><span class="under">{plain(sign.value)}, warned of from {plain(sign.threshold)}</span>{sign.silence ? <span class="under">{sign.silence.is_over ? "was silenced" : "silenced"} until {sign.silence.until}: {sign.silence.reason}</span> : null}</> },
+  { name: "Evidence", wide: true, cell: (sign) => <Evidence sign={sign} /> },
 ];
+
+function Evidence(props: { sign: SignSeen }) {
+  const { text, value, threshold, numbers, traces, silence } = props.sign;
+  const more = Object.entries(numbers).map(([name, number]) => `; ${measured(name, number)}`);
+  return (
+    <>
+      <Words text={text} />
+      <span class="under">{plain(value)}, warned of from {plain(threshold)}{more}</span>
+      {traces.length ? <span class="under">such as {traces.map((id, place) => <>{place ? ", " : ""}<a href={to("traces", id)}>trace {place + 1}</a></>)}</span> : null}
+      {silence ? <span class="under">{silence.is_over ? "was silenced" : "silenced"} until {silence.until}: {silence.reason}</span> : null}
+    </>
+  );
+}
 
 function Warnings(props: { signs: Signs }) {
   const { signs, missing, silenced } = props.signs;

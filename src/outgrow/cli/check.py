@@ -75,9 +75,7 @@ def check(
     """
     if coupling:
         if against or write_schema:
-            talk(
-                "`--coupling` looks at any code; ask for `--against` and `--write-schema` without it"
-            )
+            talk("`--coupling` goes alone: ask for `--against` and `--write-schema` without it")
             raise typer.Exit(EXIT_MISUSE)
         _check_coupling(targets or ["."], is_json=json)
         return

@@ -7,7 +7,7 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from outgrow.cli.verdict import interval, last_verified
+from outgrow.cli.verdict import interval, last_verified, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -151,6 +151,10 @@ def _gain(one: dict[str, float]) -> str:
     return f"{one['best']:.1f} ({one['low']:.1f} to {one['high']:.1f})"
 
 
+def _note(text: str) -> str:
+    return f'<br/><span class="note">{_text(text)}</span>' if text else ""
+
+
 def _signs(signs: dict[str, Any]) -> str:
     if not signs["signs"]:
         return f"<p>None; {len(signs['missing'])} could not be looked for.</p>"
@@ -159,7 +163,7 @@ def _signs(signs: dict[str, Any]) -> str:
             _text(one["sign"]),
             _text(one["subject"]),
             f"{one['gain']:.1f}" if one["gain"] else "",
-            _words(one["text"]),
+            _words(one["text"]) + _note(numbers(one["numbers"])),
         )
         for one in signs["signs"]
     ]

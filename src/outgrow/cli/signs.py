@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import typer
 
 from outgrow.cli.show import EXIT_FAILED, out, out_json, talk
+from outgrow.cli.verdict import numbers
 from outgrow.placement import ApiClient
 
 ANSWER_SECONDS = 60.0
@@ -60,6 +61,10 @@ def _print_sign(one: dict[str, Any]) -> None:
     gain = f", its removal: {one['gain']:.1f} times the limit" if one["gain"] else ""
     out(f"{'!!' if one['severity'] == 'severe' else '! '} {one['sign']}  {one['subject']}")
     out(f"   {one['text']}{gain}")
+    if one["numbers"]:
+        out(f"   {numbers(one['numbers'])}")
+    if one["traces"]:
+        out(f"   such as: outgrow logs --trace {one['traces'][0]}")
     silence = one["silence"]
     if silence:
         word = "was silenced" if silence["is_over"] else "silenced"

@@ -1,4 +1,4 @@
-"""A load test beside the forecast that it verified, in words."""
+"""What was measured, in words: a load test beside its forecast, and the numbers of a sign."""
 
 from __future__ import annotations
 
@@ -66,3 +66,19 @@ def last_verified(one: dict[str, Any]) -> str:
     unknown = "others kept the machine busy" if one["is_reached"] else "the limit was not reached"
     word = {True: "held", False: "did not hold", None: unknown}
     return f"{line}: {word[one['is_held']]}"
+
+
+_UNITS = {"ms": " ms", "seconds": " s", "percent": " %", "bytes": " bytes", "count": ""}
+
+
+def numbers(told: dict[str, float]) -> str:
+    """The numbers of a sign, such as `mean 3.1 ms, runs 600`."""
+    return ", ".join(_number(name, value) for name, value in told.items())
+
+
+def _number(name: str, value: float) -> str:
+    words, _, unit = name.rpartition("_")
+    if unit not in _UNITS or not words:
+        words, unit = name, "count"
+    shown = f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2g}"
+    return f"{words.replace('_', ' ')} {shown}{_UNITS[unit]}"

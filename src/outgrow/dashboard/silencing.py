@@ -81,6 +81,8 @@ def _seen(one: Finding, silence: SignSilence | None) -> SignSeen:
         threshold=one.threshold,
         gain=one.gain_ratio,
         share_percent=None if one.share_ratio is None else 100 * one.share_ratio,
+        numbers=dict(one.numbers),
+        traces=list(one.traces),
         silence=silence,
     )
 

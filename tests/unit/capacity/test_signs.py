@@ -407,7 +407,7 @@ def test_dead_letters_that_were_discarded_have_come_all_the_same() -> None:
     seen = Seen(windows=tuple(window(n, queues=(row,)) for n, row in enumerate(rows)))
     found = SIGNS["dead letters grow"](seen)
     assert isinstance(found, list)
-    assert found[0].numbers["died"] == 30
+    assert found[0].numbers["died_count"] == 30
 
 
 @pytest.mark.parametrize("name", ["waiting", "background work"])

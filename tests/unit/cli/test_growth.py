@@ -44,12 +44,14 @@ def test_silenced_signs_stand_apart_with_their_reason(folder: str, outgrow: Outg
     ended = outgrow("signs", "--folder", folder)
     assert ended.code == 1
     before, _, silenced = ended.out.partition("Silenced:")
+    assert "   mean hold 4.1 ms, uses 3,600\n   such as: outgrow logs --trace 01234567" in before
     assert "write lock" in before
     assert "full station" not in before
     assert "silenced until 2027-03-31: a second worker comes in spring" in silenced
     assert ended.err.startswith("1 signs; 1 silenced; 1 could not be looked for (--missing)")
     told = json.loads(outgrow("signs", "--folder", folder, "--json").out)
     assert [one["sign"] for one in told["silenced"]] == ["full station"]
+    assert told["signs"][0]["numbers"] == {"mean_hold_ms": 4.1, "uses_count": 3600}
 
 
 def test_a_silence_that_is_not_understood_stops_run_before_it_starts(
@@ -127,7 +129,15 @@ def test_a_forecast_is_written_as_one_file_that_loads_nothing(
     content = path.read_text()
     # What is not nested well is no XML.
     text = " ".join(ElementTree.fromstring(content.partition("\n")[2]).itertext())
-    for said in ("shop: growth", "writer orders", "283 to 361", "run ", "write lock", "held"):
+    for said in (
+        "shop: growth",
+        "writer orders",
+        "283 to 361",
+        "run ",
+        "write lock",
+        "held",
+        "mean hold 4.1 ms",
+    ):
         assert said in text
     assert not re.search(r"<script|https?:|url\(|@import", content)
 

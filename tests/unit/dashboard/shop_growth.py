@@ -210,6 +210,8 @@ def signs_seen(_asked: Asked) -> shapes.Signs:
                 threshold=0.4,
                 gain=1.6,
                 share_percent=41.0,
+                numbers={"mean_hold_ms": 4.1, "uses_count": 3600},
+                traces=["0123456789abcdef" * 2],
             )
         ],
         silenced=[

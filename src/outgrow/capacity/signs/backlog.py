@@ -123,5 +123,9 @@ def _finding(seen: Seen, name: str, queue: _Queue) -> Finding:
         f" the {queue.depth} that wait are done {shown}",
         share_ratio=queue.grown_ratio,
         gain_ratio=gain_of_easing(seen.told, name + SLOTS, 0.5),
-        numbers={"drain_seconds": drain, "oldest_seconds": queue.oldest_seconds},
+        numbers={
+            "waiting_count": queue.depth,
+            "oldest_seconds": queue.oldest_seconds,
+            **({} if math.isinf(drain) else {"drain_seconds": drain}),
+        },
     )

@@ -57,7 +57,7 @@ def _finding(name: str, rows: Sequence[QueueWindow]) -> Finding | None:
         text=f"{died} of {ended} in `{name}` used up their attempts ({share:.1%});"
         f" {counts[-1]} dead letters wait there",
         share_ratio=share,
-        numbers={"died": died, "waiting": counts[-1]},
+        numbers={"died_count": died, "waiting_count": counts[-1]},
     )
 
 

@@ -39,7 +39,7 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     text=f"One in twenty waits {wait * 1e3:.0f} ms or more for `{name}`"
                     f" ({one.capacity} slots); {one.rejected} were turned away",
                     gain_ratio=gain_of_easing(seen.told, name, 0.5),
-                    numbers={"nested_ratio": nested},
+                    numbers={"nested_percent": 100 * nested},
                 )
             )
     return found

@@ -35,7 +35,7 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     value=size,
                     threshold=WARN_BYTES,
                     text=f"{size:.0f} bytes a call, {weekly:+.0%} a week",
-                    numbers={"weekly_ratio": weekly},
+                    numbers={"weekly_percent": 100 * weekly},
                 )
             )
     return found

@@ -49,7 +49,7 @@ def look(seen: Seen) -> list[Finding] | Missing:
                 numbers={
                     "runs_count": one.calls,
                     "mean_ms": 1e3 * one.duration_seconds / one.calls,
-                    "rows_per_run": one.rows / one.calls,
+                    **({"rows_per_run": one.rows / one.calls} if one.rows else {}),
                     **({"rows_examined_per_row": examined} if one.rows_examined else {}),
                 },
                 traces=traces_running(seen, one),

@@ -44,7 +44,10 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     threshold=2,
                     text=f"Coupled by {named}; {shared.both} commits touch both "
                     f"({shared.ratio:.0%})",
-                    numbers={"shared_commits": shared.both, "shared_ratio": shared.ratio},
+                    numbers={
+                        "shared_commits_count": shared.both,
+                        "shared_percent": 100 * shared.ratio,
+                    },
                 )
             )
     return found

@@ -37,6 +37,10 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     text=f"{share:.0%} of the time of all calls is spent waiting for `{name}`",
                     share_ratio=min(share, 1.0),
                     gain_ratio=gain_of_easing(seen.told, name, 0.5),
+                    numbers={
+                        "uses_count": one.served,
+                        "mean_wait_ms": 1e3 * one.wait_seconds / max(one.served, 1),
+                    },
                 )
             )
     return found

@@ -34,6 +34,10 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     threshold=WARN,
                     text=f"`{name}` is held {load:.0%} of the time{by}",
                     gain_ratio=gain_of_easing(seen.told, name, 0.5),
+                    numbers={
+                        "uses_count": one.served,
+                        "mean_hold_ms": 1e3 * one.hold_seconds / max(one.served, 1),
+                    },
                 )
             )
     return found

@@ -242,6 +242,8 @@ class SignSeen(msgspec.Struct, frozen=True, kw_only=True):
         text: The evidence in a sentence.
         gain: How many times the first limit its removal would allow; None where unknown.
         share_percent: Of the demand or time that it touches; None where that makes no sense.
+        numbers: More of the evidence; the end of each name is its unit.
+        traces: Ids of kept traces that show it, the plainest first.
         silence: Why it is not wanted until a day, or was not until lately.
     """
 
@@ -253,6 +255,8 @@ class SignSeen(msgspec.Struct, frozen=True, kw_only=True):
     threshold: float
     gain: float | None = None
     share_percent: float | None = None
+    numbers: dict[str, float] = {}
+    traces: list[str] = []
     silence: SignSilence | None = None
 
 

@@ -10,6 +10,15 @@ export interface Between {
   high: number;
 }
 
+export interface Bill {
+  times: number;
+  cores: Between;
+  workers_added: number;
+  memory_bytes: number;
+  databases: number;
+  money_per_month: Between | null;
+}
+
 export interface Burn {
   window: string;
   limit: number;
@@ -26,6 +35,18 @@ export interface Clearing {
   do: "replay" | "discard";
   fingerprint: string;
   numbers: number[];
+}
+
+export interface Costs {
+  times: number;
+  refusal: Problem | null;
+  requests_per_second: number;
+  elasticity: Between | null;
+  stuck: string;
+  currency: string;
+  whole: Spent | null;
+  services: Spent[];
+  bills: Bill[];
 }
 
 export interface DatabaseUse {
@@ -527,6 +548,16 @@ export interface SpanEvent {
   offset_ms: number;
   name: string;
   attributes: Record<string, string | number | boolean>;
+}
+
+export interface Spent {
+  name: string;
+  share_percent: number;
+  cpu_ms: number;
+  database_ms: number;
+  worker_ms: number;
+  worker_hours_per_million: number;
+  money_per_million: number | null;
 }
 
 export interface Statement {

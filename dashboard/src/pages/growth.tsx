@@ -3,13 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useAsked } from "../api";
-import { measured, moment, ms, percent, plain, rate } from "../format";
+import { bytes, measured, moment, ms, percent, plain, rate } from "../format";
 import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
 import { ask, place, TIMES, to } from "../place";
-import type { Between, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Verified, Way } from "../shapes";
+import type { Between, Bill, Costs, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
 const HOUR = { from: "-1h", to: "now" };
@@ -23,6 +23,7 @@ export function GrowthPage() {
   const query = () => ({ ...HOUR, times: place.value.query.get("times") ?? TIMES });
   const asked = useAsked<Foreseen>(() => "forecast", query);
   const plan = useAsked<GrowthPlan>(() => "plan", query);
+  const costs = useAsked<Costs>(() => "costs", query);
   const signs = useAsked<Signs>(() => "signs", () => HOUR);
   return (
     <>
@@ -38,6 +39,7 @@ export function GrowthPage() {
       </Shown>
       <Record record={asked.value.value?.record ?? []} />
       {asked.value.value?.refusal ? null : <Shown asked={plan.value}>{(found) => <><Plan plan={found} /><Ways plan={found} /></>}</Shown>}
+      {asked.value.value?.refusal ? null : <Shown asked={costs.value}>{(found) => <Spending costs={found} />}</Shown>}
       <Shown asked={signs.value}>{(found) => <Warnings signs={found} />}</Shown>
     </>
   );
@@ -224,6 +226,40 @@ function Ways(props: { plan: GrowthPlan }) {
     <Panel title={`Ways past ${limits}`} note={`ranked by gain and effort${objective ? `; the knee is that of ${objective.replaceAll("`", "")}` : ""}`} flush>
       <Table caption="Ways" columns={WAYS(currency)} rows={ways} id={(way) => way.limit + way.title} />
     </Panel>
+  );
+}
+
+const SPENT = (currency: string): Column<Spent>[] => [
+  { name: "Service", cell: (one) => one.name },
+  { name: "Share", title: "Of all CPU time", n: true, by: (one) => one.share_percent, cell: (one) => percent(one.share_percent) },
+  { name: "CPU", title: "Of one request", n: true, by: (one) => one.cpu_ms, cell: (one) => ms(one.cpu_ms) },
+  { name: "Database", title: "Of one request", n: true, by: (one) => one.database_ms, cell: (one) => ms(one.database_ms) },
+  { name: "Worker hours", title: "Of a million requests", n: true, by: (one) => one.worker_hours_per_million, cell: (one) => plain(one.worker_hours_per_million) },
+  { name: "Money", title: "CPU and memory of a million requests", n: true, by: (one) => one.money_per_million, cell: (one) => (one.money_per_million === null ? "–" : `${plain(one.money_per_million)} ${currency}`) },
+];
+
+/** What requests take, and what a month takes now and at that traffic. */
+function Spending(props: { costs: Costs }) {
+  const { whole, services, bills, elasticity, currency } = props.costs;
+  if (props.costs.refusal || !whole) return null;
+  const note = elasticity ? `1 % more requests take ${plain(elasticity.best)} % more CPU time (${plain(elasticity.low)} to ${plain(elasticity.high)})` : "";
+  const columns: Column<Bill>[] = [
+    { name: "In a month", cell: (bill) => (bill.times === 1 ? "now" : `at ${plain(bill.times)} times`) },
+    { name: "Cores at work", n: true, cell: (bill) => <Sure one={bill.cores} show={plain} /> },
+    { name: "Memory", n: true, cell: (bill) => bytes(bill.memory_bytes) },
+    { name: "Workers more", n: true, cell: (bill) => String(bill.workers_added) },
+    { name: "Databases", n: true, cell: (bill) => String(bill.databases) },
+    { name: `Costs${currency ? `, ${currency}` : ""}`, n: true, cell: (bill) => <Sure one={bill.money_per_month} show={plain} /> },
+  ];
+  return (
+    <>
+      <Panel title="What each request takes" note={note} flush>
+        <Table caption="By service" columns={SPENT(currency)} rows={[...services, whole]} id={(one) => one.name} />
+      </Panel>
+      <Panel title="What a month takes" note={currency ? "" : "for money, write [prices] in outgrow.toml"} flush>
+        <Table caption="Months" columns={columns} rows={bills} id={(bill) => String(bill.times)} />
+      </Panel>
+    </>
   );
 }
 

@@ -65,6 +65,7 @@ from outgrow.capacity.patterns import (
 )
 from outgrow.capacity.refusal import Reason, Refusal
 from outgrow.capacity.signs import SIGN_NAMES, Finding, Looked, Release, Seen, look_for_signs
+from outgrow.capacity.spending import Bill, Spending, Spent, bill_of, spending_of
 from outgrow.capacity.traced import traces_of
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
 from outgrow.capacity.verify import (
@@ -89,6 +90,7 @@ __all__ = [
     "Batch",
     "BiggerMachine",
     "BiggerPool",
+    "Bill",
     "Cache",
     "CallOnce",
     "Cost",
@@ -131,6 +133,8 @@ __all__ = [
     "Seen",
     "Sending",
     "ShorterHolds",
+    "Spending",
+    "Spent",
     "SplitOut",
     "StatementWindow",
     "StationWindow",
@@ -138,6 +142,7 @@ __all__ = [
     "Traits",
     "Window",
     "attributed",
+    "bill_of",
     "binding_objective",
     "calibrate",
     "cores_at",
@@ -157,6 +162,7 @@ __all__ = [
     "score",
     "service_of",
     "slowdown_curve",
+    "spending_of",
     "statements_of",
     "traces_of",
     "traits_of",

@@ -158,6 +158,7 @@ def _seat(
         keeps_records=settings.observe_records,
         objectives=dict(resolved.objectives),
         signs=dict(resolved.signs),
+        prices=dict(resolved.prices),
         objectives_from="outgrow.toml",
         forward=settings.forward or "",
         forward_headers=settings.forward_headers,

@@ -62,6 +62,9 @@ def _print(told: dict[str, Any], file: Path | None) -> None:
         return
     for number, step in enumerate(told["steps"], 1):
         _print_step(number, step, told["currency"])
+    if money := sum(step["money_per_month"] or 0.0 for step in told["steps"]):
+        out()
+        out(f"All steps: {money:,.2f} {told['currency']} a month more, at the traffic of now")
     _print_ways(told)
     if told["stuck"]:
         what = told["by_hand"]

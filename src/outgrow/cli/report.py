@@ -7,6 +7,7 @@ import time
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from outgrow.cli.costs_shown import bill_in_words
 from outgrow.cli.verdict import interval, last_verified, numbers
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def report(
     curve: dict[str, Any],
     plan: dict[str, Any],
     signs: dict[str, Any],
+    costs: dict[str, Any],
 ) -> str:
     """The whole file; each argument as the API tells it."""
     body = [
@@ -49,6 +51,8 @@ def report(
         f"<p>{_words(plan['sentence'])}</p>",
         _steps(plan),
         _ways(plan),
+        "<h2>Costs</h2>",
+        _costs(costs),
         "<h2>Signs</h2>",
         _signs(signs),
         "<h2>How forecasts have held</h2>",
@@ -145,6 +149,23 @@ def _ways(plan: dict[str, Any]) -> str:
         for way in plan["ways"]
     ]
     return _table(headings, rows, {"Gain", "Bears, requests/s"})
+
+
+def _costs(costs: dict[str, Any]) -> str:
+    """What each request takes, and what a month does."""
+    headings = ("Service", "CPU ms/request", "Database ms/request", "Worker hours/million", "Share")
+    rows = [
+        (
+            _text(one["name"]),
+            f"{one['cpu_ms']:.2f}",
+            f"{one['database_ms']:.2f}",
+            f"{one['worker_hours_per_million']:.1f}",
+            f"{one['share_percent']:.0f} %",
+        )
+        for one in [*costs["services"], costs["whole"]]
+    ]
+    bills = "".join(f"<p>{_text(bill_in_words(one, costs))}</p>" for one in costs["bills"])
+    return _table(headings, rows, set(headings[1:])) + bills
 
 
 def _gain(one: dict[str, float]) -> str:

@@ -85,6 +85,7 @@ def _supervise(
             watch=watch,
             objectives=resolved.objectives,
             signs=resolved.signs,
+            prices=resolved.prices,
         ).run()
 
     sys.exit(asyncio.run(supervise()))
@@ -94,8 +95,8 @@ def _check_for_observer(resolved: Resolved) -> None:
     """Refuse what the observer would not start with, before anything else is started.
 
     Raises:
-        SettingValueError: An objective, a silence or a token is not understood, or strangers could
-            look.
+        SettingValueError: An objective, a price, a silence or a token is not understood, or
+            strangers could look.
     """
     if resolved.objectives:
         from outgrow.dashboard import promises_in
@@ -107,6 +108,10 @@ def _check_for_observer(resolved: Resolved) -> None:
 
         tokens_file = Path(settings.tokens_file) if settings.tokens_file else None
         check_address(settings.page_host, access_from(tokens_file))
+    if resolved.prices:
+        from outgrow.dashboard import prices_in
+
+        prices_in(resolved.prices, "outgrow.toml")
     if resolved.signs:
         from outgrow.dashboard import silences_in
 

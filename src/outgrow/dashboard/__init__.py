@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from outgrow.dashboard.objectives import Promise, promises_in
     from outgrow.dashboard.observer import Observer
     from outgrow.dashboard.posts import stand_alone
+    from outgrow.dashboard.pricing import prices_in
     from outgrow.dashboard.record import keep_verified
     from outgrow.dashboard.shapes import Between, Verified
     from outgrow.dashboard.silencing import Silence, silences_in
@@ -27,6 +28,7 @@ _HOMES = {
     "grafana_dashboard": "grafana",
     "keep_verified": "record",
     "page_app": "app",
+    "prices_in": "pricing",
     "promises_in": "objectives",
     "silences_in": "silencing",
     "stand_alone": "posts",
@@ -45,6 +47,7 @@ __all__ = [
     "grafana_dashboard",
     "keep_verified",
     "page_app",
+    "prices_in",
     "promises_in",
     "silences_in",
     "stand_alone",

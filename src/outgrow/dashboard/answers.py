@@ -173,6 +173,10 @@ class Answers:
             only_placement=bool(asked.whole("only_placement")),
         )
 
+    def costs(self, asked: Asked) -> shapes.Costs:
+        """What the app takes and costs."""
+        return self._known.costs(asked.from_ns, asked.to_ns, asked.number("times"))
+
     def loads(self, asked: Asked) -> shapes.Loads:
         """How full each limit was in a period."""
         return self._known.loads(asked.from_ns, asked.to_ns)

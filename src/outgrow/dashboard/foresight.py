@@ -12,11 +12,12 @@ import threading
 import time
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from outgrow.dashboard import shapes
+from outgrow.dashboard.costing import costs_of
 from outgrow.dashboard.growing import (
     between,
     limit_ahead,
@@ -29,15 +30,17 @@ from outgrow.dashboard.silencing import sorted_out
 from outgrow.dashboard.spotting import Beside, seen_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from outgrow.capacity import (
         Forecast,
         Looked,
         Objective,
+        Prices,
         Recorded,
         Refusal,
         Response,
+        StatementWindow,
         Traits,
     )
     from outgrow.dashboard.objectives import Promise
@@ -83,6 +86,7 @@ class Told:
     found: Forecast | Refusal
     groups: Sequence[shapes.Group]
     traits: Traits
+    statements: Sequence[StatementWindow]
     curves: dict[str, tuple[Response, ...]] = field(
         default_factory=dict[str, "tuple[Response, ...]"]
     )
@@ -103,6 +107,7 @@ class Foresight:
         clock: Says what day it is; seconds since 1970.
         record: Load tests, whose traffic is no evidence; the latest first.
         backlogs: What waited in queues in a period, oldest first.
+        prices: What things cost, see `pricing`; none where nobody said any.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class Foresight:
         clock: Callable[[], float] = time.time,
         record: Callable[[], Sequence[shapes.Verified]] = list[shapes.Verified],
         backlogs: Callable[[int, int], Sequence[Backlog]] = lambda _from_ns, _to_ns: (),
+        prices: Mapping[str, Any] | None = None,
     ) -> None:
         self._source = source
         self._promises = promises
@@ -122,6 +128,7 @@ class Foresight:
         self._clock = clock
         self._record = record
         self._backlogs = backlogs
+        self._prices = prices
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
@@ -166,7 +173,7 @@ class Foresight:
             evidence = attributed(evidence, statements)
             found = forecast(evidence, objectives=self._objectives())
             traits = traits_of(evidence.windows(), statements)
-            told = Told(evidence, found, groups, traits)
+            told = Told(evidence, found, groups, traits, statements)
             kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
             self._kept = {key: (time.monotonic() + kept_seconds, told)}
             return told
@@ -275,9 +282,28 @@ class Foresight:
                     told.groups,
                     only_placement=only_placement,
                     traits=told.traits,
+                    prices=self._prices_known(),
                     worker_memory_bytes=_worker_memory_bytes(told.evidence),
                 )
         return found
+
+    def costs(self, from_ns: int, to_ns: int, times: float) -> shapes.Costs:
+        """What the app takes and costs, now and at a multiple of today's traffic."""
+        told, refusal = self._carried(from_ns, to_ns)
+        if told is None:
+            return shapes.Costs(times=times, refusal=refusal)
+        with self._asking:
+            return costs_of(
+                *(_answered(told), told.evidence, told.statements, times, told.groups),
+                traits=told.traits,
+                prices=self._prices_known(),
+                worker_memory_bytes=_worker_memory_bytes(told.evidence),
+            )
+
+    def _prices_known(self) -> Prices | None:
+        from outgrow.capacity import Prices
+
+        return Prices(**self._prices) if self._prices else None
 
     def _carried(self, from_ns: int, to_ns: int) -> tuple[Told | None, shapes.Problem]:
         """A forecast, or why there is none."""

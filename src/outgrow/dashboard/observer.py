@@ -23,6 +23,7 @@ from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.marking import Marking
 from outgrow.dashboard.objectives import promises_in
 from outgrow.dashboard.placing import Supervision
+from outgrow.dashboard.pricing import prices_in
 from outgrow.dashboard.reaching import Reach
 from outgrow.dashboard.record import verified_in
 from outgrow.dashboard.silencing import silences_in
@@ -62,14 +63,15 @@ class Observer:
         reports_port: On which workers of other machines report; 0 for none.
 
     Raises:
-        SettingValueError: The tokens, objectives or signs are not understood, or strangers could
-            look.
+        SettingValueError: The tokens, objectives, prices or signs are not understood, or strangers
+            could look.
     """
 
     def __init__(self, seat: Seat, page: socket.socket | None = None) -> None:
         self._seat = seat
         self._page = page
         self._promises = promises_in(seat.objectives, seat.objectives_from or "the settings")
+        self._prices = prices_in(seat.prices, seat.objectives_from or "the settings")
         self._silences = silences_in(seat.signs, seat.objectives_from or "the settings")
         tokens_file = Path(seat.tokens_file) if seat.tokens_file else None
         self._access = access_from(tokens_file, hosts=seat.page_hosts)
@@ -110,6 +112,7 @@ class Observer:
             self._silences,
             record=self._verified,
             backlogs=partial(backlogs_in, archive),
+            prices=self._prices,
         )
         self._reach = Reach(seat.durable) if seat.durable else None
         self._feeds.open(archive)

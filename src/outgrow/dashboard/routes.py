@@ -155,6 +155,10 @@ class Answering(Protocol):
         """What carries the app to more traffic."""
         ...
 
+    def costs(self, asked: Asked, /) -> shapes.Costs:
+        """What the app takes and costs."""
+        ...
+
     def loads(self, asked: Asked, /) -> shapes.Loads:
         """How full each limit was."""
         ...
@@ -392,6 +396,13 @@ def _foreseen(known: Answering) -> list[Route]:
             text="What carries the app to a multiple of the traffic of now",
             call=known.plan,
             parameters=(*HISTORY, _TIMES, _ONLY_PLACEMENT),
+        ),
+        Route(
+            path="costs",
+            answer=shapes.Costs,
+            text="What the app takes by request and service, and costs now and at a multiple",
+            call=known.costs,
+            parameters=(*HISTORY, _TIMES),
         ),
         Route(
             path="loads",

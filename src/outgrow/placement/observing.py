@@ -76,6 +76,7 @@ class Observing:
         say: Tells people.
         objectives: What is promised of operations, as outgrow.toml has it.
         signs: Which signs are silenced, likewise.
+        prices: What things cost, likewise.
         durable: Where events and jobs are kept; empty for nowhere.
 
     Attributes:
@@ -90,6 +91,7 @@ class Observing:
         say: Callable[[str], None],
         objectives: Mapping[str, object],
         signs: Mapping[str, object] | None = None,
+        prices: Mapping[str, object] | None = None,
         durable: str = "",
     ) -> None:
         self._loop = asyncio.get_running_loop()
@@ -98,7 +100,7 @@ class Observing:
         self._say = say
         self._settings = settings
         self._durable = durable
-        self._seat = seat_of(settings, folder, objectives, signs or {}, durable)
+        self._seat = seat_of(settings, folder, objectives, signs or {}, prices or {}, durable)
         self._process: _Process | None = None
         self._sock: socket.socket | None = None
         self._start_at = 0.0
@@ -155,9 +157,10 @@ class Observing:
         settings: Settings,
         objectives: Mapping[str, object],
         signs: Mapping[str, object] | None = None,
+        prices: Mapping[str, object] | None = None,
     ) -> None:
         """Observe by other settings from now on; only the page stays where it is."""
-        seat = seat_of(settings, self._folder, objectives, signs or {}, self._durable)
+        seat = seat_of(settings, self._folder, objectives, signs or {}, prices or {}, self._durable)
         is_same, self._settings, self._seat = seat == self._seat, settings, seat
         self._is_wanted = self._must_run()
         self._failures, self._start_at = 0, 0.0

@@ -33,7 +33,8 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
         keeps_records: Traces and log lines are kept; else they only go on.
         objectives: What is promised of operations.
         signs: Which signs are silenced.
-        objectives_from: Where objectives and signs are written.
+        prices: What things cost.
+        objectives_from: Where objectives, signs and prices are written.
         forward: Address to which all that is kept goes on as OTLP/HTTP; empty for none.
         forward_headers: `NAME: VALUE` each, sent along.
         reports_host: Address on which it hears workers of other machines.
@@ -57,6 +58,7 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     keeps_records: bool = True
     objectives: dict[str, Any] = {}
     signs: dict[str, Any] = {}
+    prices: dict[str, Any] = {}
     objectives_from: str = ""
     forward: str = ""
     forward_headers: tuple[str, ...] = ()

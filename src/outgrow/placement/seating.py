@@ -55,6 +55,7 @@ def seat_of(
     folder: Folder,
     objectives: Mapping[str, object],
     signs: Mapping[str, object],
+    prices: Mapping[str, object],
     durable: str,
 ) -> Seat:
     """What an observer in a supervisor's folder keeps, and whom it answers."""
@@ -72,6 +73,7 @@ def seat_of(
         keeps_records=settings.observe_records,
         objectives=dict(objectives),
         signs=dict(signs),
+        prices=dict(prices),
         forward=settings.forward or "",
         forward_headers=settings.forward_headers,
         linger_seconds=settings.drain_seconds + LINGER_SECONDS,

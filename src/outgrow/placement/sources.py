@@ -33,6 +33,8 @@ FILE_NAME = "outgrow.toml"
 _PROJECT_FILE_NAME = "pyproject.toml"
 _ENVIRONMENT_PREFIX = "OUTGROW_"
 _MISSPELT_RATIO = 0.6
+# Tables that the observer understands.
+_OBSERVED = ("objectives", "signs", "prices")
 _APP_KEYS = ("name", "services", "providers", "edges")
 # Variables of ours that are no settings of `run`.
 _OTHER_VARIABLES = {"OUTGROW_FAULTS", "OUTGROW_TOKENS", "OUTGROW_WORKER"}
@@ -65,6 +67,7 @@ class Resolved:
         plan: Which group runs what.
         objectives: What is promised of operations, as the file has it.
         signs: Which signs are silenced, likewise.
+        prices: What things cost, likewise.
     """
 
     settings: Settings
@@ -72,6 +75,7 @@ class Resolved:
     plan: Plan
     objectives: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
     signs: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
+    prices: Mapping[str, object] = dataclasses.field(default_factory=dict[str, object])
 
 
 def resolve(
@@ -104,8 +108,8 @@ def resolve(
     plan = plan_in(content, file_name, settings, partial(_replicas_in_file, file_name, machine))
     if next(one for one in chosen if one.name == "workers").source not in ("default", file_name):
         plan = plan.resized(plan.edge.name, settings.workers)  # who says it now is nearer
-    objectives, signs = (_table(content, name, file_name) for name in ("objectives", "signs"))
-    return Resolved(settings, tuple(chosen), plan, objectives, signs)
+    others = {name: _table(content, name, file_name) for name in _OBSERVED}
+    return Resolved(settings, tuple(chosen), plan, **others)
 
 
 def _choose(
@@ -156,10 +160,11 @@ def _from_file(folder: Path) -> tuple[Mapping[str, object], str]:
 
 def _run_table(content: Mapping[str, object], file_name: str) -> Mapping[str, object]:
     for table in content:
-        if table not in ("app", "run", "size", "objectives", "signs"):
+        if table not in ("app", "run", "size", *_OBSERVED):
             raise UnknownSettingError(
                 f"{file_name} has `{table}`, which is no table of Outgrow",
-                hint="Known: [app], [run], [size.machine.groups.NAME], [objectives], [signs]",
+                hint="Known: [app], [run], [size.machine.groups.NAME], "
+                + ", ".join(f"[{name}]" for name in _OBSERVED),
             )
     values = dict(_table(content, "run", file_name, _FIELDS))
     app = _table(content, "app", file_name, _APP_KEYS)

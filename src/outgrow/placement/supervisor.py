@@ -59,6 +59,7 @@ class Supervisor:
         watch: Yields whenever the app's files change (`outgrow dev`); None never to look.
         objectives: What is promised of operations, as outgrow.toml has it.
         signs: Which signs are silenced, likewise.
+        prices: What things cost, likewise.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Supervisor:
         watch: Callable[[Settings], AsyncIterator[str]] | None = None,
         objectives: Mapping[str, object] | None = None,
         signs: Mapping[str, object] | None = None,
+        prices: Mapping[str, object] | None = None,
     ) -> None:
         self.settings = settings
         self.started_at = time.time()
@@ -79,7 +81,7 @@ class Supervisor:
         self._written = plan or whole_plan(settings.workers, settings.busy_percent)
         self._typed = typed
         self._watch = watch
-        self._objectives, self._signs = objectives or {}, signs or {}
+        self._observed = (objectives or {}, signs or {}, prices or {})
         self.is_durable = False
         self._stop_asked_at = 0.0
         self._had_terminal = sys.stdin.isatty()
@@ -119,7 +121,7 @@ class Supervisor:
             self.say(told)
         self.keeping = Keeping(self.settings, folder, self._pipes, self.say)
         self.observing = Observing(
-            *(self.settings, folder, self._pipes, self.say, self._objectives, self._signs),
+            *(self.settings, folder, self._pipes, self.say, *self._observed),
             durable=self.keeping.place,
         )
         control = ControlServer(self, folder.socket_path)
@@ -329,7 +331,7 @@ class Supervisor:
                 self.say(f"`{name}` changed: that takes a restart, a reload keeps the old one")
         is_applied = self.kept.is_applied and resolved.plan == self.kept.written
         plan = None if is_applied else resolved.plan
-        self.observing.renew(settings, resolved.objectives, resolved.signs)
+        self.observing.renew(settings, resolved.objectives, resolved.signs, resolved.prices)
         self._look_for_commit(settings)
         change = self.fleet.load(settings, plan, is_applied=is_applied, restarts_all=restarts_all)
         self.say(f"version {change.target.load.version} is loading")

@@ -153,3 +153,26 @@ def test_a_report_that_cannot_be_written_says_so(
         "forecast", "10", "--folder", folder, "--html", str(tmp_path / "nowhere" / "x.html")
     )
     assert (ended.code, "cannot write" in ended.err) == (1, True)
+
+
+def test_costs_are_told_by_request_by_service_and_in_a_month(folder: str, outgrow: Outgrow) -> None:
+    told = outgrow("forecast", "10", "--folder", folder, "--costs").out
+    assert "Each request takes, at 134.0 requests/s:" in told
+    assert re.search(r"^Orders +61 % +2\.80 +4\.20 +2\.8 +0\.056 EUR$", told, re.MULTILINE)
+    assert "1 % more requests take 0.97 (0.94 to 1.00) % more CPU time" in told
+    assert "now: 0.62 (0.61 to 0.63) cores at work, 140 MB of memory, 1 database; 79.00" in told
+    assert "at 10 times the traffic: 6.30 (5.54 to 7.06) cores at work" in told
+    assert "258.00 (237.36 to 278.64) EUR a month" in told
+    as_json = json.loads(outgrow("forecast", "10", "--folder", folder, "--costs", "--json").out)
+    assert [bill["times"] for bill in as_json["costs"]["bills"]] == [1.0, 10.0]
+    assert "costs" not in json.loads(outgrow("forecast", "10", "--folder", folder, "--json").out)
+
+
+def test_a_price_that_is_not_understood_stops_run_before_it_starts(
+    outgrow: Outgrow, tmp_path: Path
+) -> None:
+    (tmp_path / "outgrow.toml").write_text("[prices]\ncpu_hours = 0.04\n")
+    ended = outgrow("run", "main:app", "--port", "0")
+    assert ended.code == 2
+    assert "`cpu_hours` under [prices] in outgrow.toml is not known" in ended.err
+    assert "cpu_hour = 0.04" in ended.err

@@ -188,6 +188,48 @@ def verified(at_ms: float) -> shapes.Verified:
     )
 
 
+def spent(name: str, cpu_ms: float, share_percent: float) -> shapes.Spent:
+    return shapes.Spent(
+        name=name,
+        share_percent=share_percent,
+        cpu_ms=cpu_ms,
+        database_ms=1.5 * cpu_ms,
+        worker_ms=3 * cpu_ms,
+        worker_hours_per_million=cpu_ms,
+        money_per_million=cpu_ms / 50,
+    )
+
+
+def costs(asked: Asked) -> shapes.Costs:
+    times = asked.number("times")
+    now = shapes.Bill(
+        times=1.0,
+        cores=between(0.62, 0.02),
+        workers_added=0,
+        memory_bytes=140_000_000,
+        databases=1,
+        money_per_month=between(79.0, 0.01),
+    )
+    then = msgspec.structs.replace(
+        now,
+        times=times,
+        cores=between(0.63 * times),
+        workers_added=2,
+        memory_bytes=280_000_000,
+        money_per_month=between(78.0 + 18 * times, 0.08),
+    )
+    return shapes.Costs(
+        times=times,
+        requests_per_second=134.0,
+        elasticity=between(0.97, 0.03),
+        stuck="writer orders",
+        currency="EUR",
+        whole=spent("all", 4.6, 100.0),
+        services=[spent("Orders", 2.8, 61.0), spent("routes", 1.8, 39.0)],
+        bills=[now, then],
+    )
+
+
 def loads(_asked: Asked) -> shapes.Loads:
     return shapes.Loads(
         windows=2,
@@ -237,5 +279,6 @@ class Growing:
     forecast = staticmethod(foreseen)
     responding = staticmethod(responding)
     plan = staticmethod(plan)
+    costs = staticmethod(costs)
     loads = staticmethod(loads)
     signs = staticmethod(signs_seen)

@@ -61,7 +61,33 @@ def eased(model: Model, station: str, keep: Floats, *, seconds_keep: Floats | No
             gone[:, inner] += share * carried[:, outer]
             taken = model.inner_seconds[:, outer, inner][:, None] * carried[:, outer]
             gone_seconds[:, inner] += taken
-    return _without(model, gone, gone_seconds, (place,))
+    return _shorter_around(_without(model, gone, gone_seconds, (place,)), model, place)
+
+
+def _shorter_around(after: Model, before: Model, place: int) -> Model:
+    """The model where what holds a station, that is used less now, is held for less too."""
+    uses, seconds = after.uses_per_call()[:, place], after.seconds_per_call()[:, place]
+    was_uses, was_seconds = (
+        np.maximum(array[:, place], 1e-300)
+        for array in (before.uses_per_call(), before.seconds_per_call())
+    )
+    inner_uses, inner_seconds = after.inner_uses.copy(), after.inner_seconds.copy()
+    whole = after.seconds.copy()
+    lost = np.zeros((before.draws, len(before.stations)))
+    for outer in range(place + 1, len(before.stations)):
+        rest = seconds / was_seconds
+        lost[:, outer] = inner_seconds[:, outer, place] * (1 - rest)
+        lost[:, outer] += (before.inner_uses[:, outer] * lost).sum(axis=1)
+        inner_seconds[:, outer] -= before.inner_uses[:, outer] * lost
+        inner_seconds[:, outer, place] *= rest
+        inner_uses[:, outer, place] *= uses / was_uses
+        whole[:, outer] -= lost[:, outer, None] * after.uses[:, outer]
+    return replace(
+        after,
+        seconds=np.maximum(whole, 0.0),
+        inner_uses=inner_uses,
+        inner_seconds=np.maximum(inner_seconds, 0.0),
+    )
 
 
 def _without(model: Model, gone: Floats, gone_seconds: Floats, places: Iterable[int]) -> Model:

@@ -38,6 +38,8 @@ from outgrow.dashboard.shapes.deployed import (
     WorkerSeries,
 )
 from outgrow.dashboard.shapes.foreseen import (
+    Bill,
+    Costs,
     Foreseen,
     GrowthPlan,
     LimitAhead,
@@ -49,6 +51,7 @@ from outgrow.dashboard.shapes.foreseen import (
     Signs,
     SignSeen,
     SignSilence,
+    Spent,
     Way,
 )
 from outgrow.dashboard.shapes.kept import (
@@ -92,9 +95,11 @@ from outgrow.placement import PlannedChange, PlannedGroup
 __all__ = [
     "Audit",
     "Between",
+    "Bill",
     "Burn",
     "Cancelling",
     "Clearing",
+    "Costs",
     "DatabaseUse",
     "Databases",
     "DeadLetters",
@@ -153,6 +158,7 @@ __all__ = [
     "Signs",
     "Span",
     "SpanEvent",
+    "Spent",
     "Statement",
     "Statements",
     "Station",

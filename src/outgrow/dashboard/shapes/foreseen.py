@@ -225,6 +225,69 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
     change: PlannedChange = PlannedChange()
 
 
+class Spent(msgspec.Struct, frozen=True, kw_only=True):
+    """What one service takes for each request that strangers make.
+
+    Attributes:
+        name: Of the service; `routes` for what is in none, `all` for all together.
+        share_percent: Of the CPU time of all.
+        worker_ms: Time of workers that are there, busy or not.
+        worker_hours_per_million: The same, for a million requests.
+        money_per_million: CPU and workers' memory for a million requests; None without prices.
+    """
+
+    name: str
+    share_percent: float
+    cpu_ms: float
+    database_ms: float
+    worker_ms: float
+    worker_hours_per_million: float
+    money_per_million: float | None = None
+
+
+class Bill(msgspec.Struct, frozen=True, kw_only=True):
+    """What the app takes in a month at some traffic.
+
+    Attributes:
+        times: That traffic over that of now.
+        cores: That are at work on average.
+        workers_added: By the plan that carries it there.
+        money_per_month: None without prices.
+    """
+
+    times: float
+    cores: Between
+    workers_added: int
+    memory_bytes: int
+    databases: int
+    money_per_month: Between | None = None
+
+
+class Costs(msgspec.Struct, frozen=True, kw_only=True):
+    """What the app takes and costs, now and at a multiple of the traffic.
+
+    Attributes:
+        refusal: Why there is none; then nothing else is known.
+        requests_per_second: That it was measured at.
+        elasticity: By how many percent CPU time rises with one percent more requests; None where
+            traffic did not vary.
+        stuck: What keeps the plan from getting there; then the second bill is of as far as it gets.
+        currency: Of all money in it; empty without prices.
+        services: Those first that take most.
+        bills: Now, and at the multiple, after a plan to it.
+    """
+
+    times: float
+    refusal: Problem | None = None
+    requests_per_second: float = 0.0
+    elasticity: Between | None = None
+    stuck: str = ""
+    currency: str = ""
+    whole: Spent | None = None
+    services: list[Spent] = []
+    bills: list[Bill] = []
+
+
 class SignSilence(msgspec.Struct, frozen=True, kw_only=True):
     """Why a sign is not wanted, and until which day; `is_over` where that day is past."""
 

@@ -1,5 +1,16 @@
 // What the API answers; written by `make page` from src/outgrow/dashboard/shapes.
 
+export interface Applied {
+  at_ms: number;
+  what: string;
+  times: number;
+  foretold: Gain;
+  groups: PlannedGroup[];
+  measured: Measured | null;
+  is_in_force: boolean;
+  note: string;
+}
+
 export interface Audit {
   entries: Entry[];
 }
@@ -120,6 +131,13 @@ export interface Foreseen {
   record: Verified[];
 }
 
+export interface Gain {
+  before: Between;
+  after: Between;
+  gain: Between;
+  first_after: string;
+}
+
 export interface Gap {
   worker: string;
   from_ms: number;
@@ -150,6 +168,8 @@ export interface GrowthPlan {
   objective: string;
   currency: string;
   change: PlannedChange;
+  foretold: Gain | null;
+  applied: Applied[];
 }
 
 export interface Heatmap {
@@ -272,6 +292,16 @@ export interface Mark {
 
 export interface Marks {
   marks: Mark[];
+}
+
+export interface Measured {
+  at_ms: number;
+  knee: Between;
+  gain: Between;
+  first: string;
+  error_percent: number;
+  is_held: boolean;
+  by: "traffic" | "load test";
 }
 
 export interface Metric {

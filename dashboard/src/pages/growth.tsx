@@ -9,7 +9,7 @@ import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel"
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
 import { ask, place, TIMES, to } from "../place";
-import type { Between, Bill, Costs, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
+import type { Applied, Between, Bill, Costs, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
 const HOUR = { from: "-1h", to: "now" };
@@ -38,6 +38,7 @@ export function GrowthPage() {
         )}
       </Shown>
       <Record record={asked.value.value?.record ?? []} />
+      <Learnt applied={plan.value.value?.applied ?? []} />
       {asked.value.value?.refusal ? null : <Shown asked={plan.value}>{(found) => <><Plan plan={found} /><Ways plan={found} /></>}</Shown>}
       {asked.value.value?.refusal ? null : <Shown asked={costs.value}>{(found) => <Spending costs={found} />}</Shown>}
       <Shown asked={signs.value}>{(found) => <Warnings signs={found} />}</Shown>
@@ -260,6 +261,33 @@ function Spending(props: { costs: Costs }) {
         <Table caption="Months" columns={columns} rows={bills} id={(bill) => String(bill.times)} />
       </Panel>
     </>
+  );
+}
+
+const APPLIED: Column<Applied>[] = [
+  { name: "Applied", cell: (one) => <>{moment(one.at_ms)}<span class="under">{one.what}</span></> },
+  { name: "Foretold gain", n: true, cell: (one) => <Sure one={one.foretold.gain} show={(value) => `${plain(value)} ×`} /> },
+  { name: "Measured", n: true, cell: (one) => (one.measured ? <Sure one={one.measured.gain} show={(value) => `${plain(value)} ×`} /> : <>–</>) },
+  { name: "Foretold knee", n: true, cell: (one) => <Sure one={one.foretold.after} /> },
+  { name: "Measured knee", n: true, cell: (one) => <Sure one={one.measured?.knee ?? null} /> },
+  {
+    name: "Plan",
+    wide: true,
+    cell: (one) => (
+      <>
+        <span class={`state ${one.measured ? (one.measured.is_held ? "" : "bad") : "idle"}`}>{one.measured ? (one.measured.is_held ? "held" : "did not hold") : one.note}</span>
+        <span class="under">{[one.measured ? `by ${one.measured.by} since` : "", one.is_in_force ? "" : "no longer in force"].filter(Boolean).join("; ")}</span>
+      </>
+    ),
+  },
+];
+
+function Learnt(props: { applied: Applied[] }) {
+  if (!props.applied.length) return null;
+  return (
+    <Panel title="What plans have brought" note="gains over what was borne before, in times; knees in requests/s" flush>
+      <Table caption="Plans that were applied" columns={APPLIED} rows={props.applied} id={(one) => String(one.at_ms)} />
+    </Panel>
   );
 }
 

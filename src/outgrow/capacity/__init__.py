@@ -37,6 +37,7 @@ from outgrow.capacity.growth import (
 )
 from outgrow.capacity.host import calibrate, keep, kept, slowdown_curve
 from outgrow.capacity.knees import Objective
+from outgrow.capacity.model import stacked
 from outgrow.capacity.observed import observed, service_of, statements_of
 from outgrow.capacity.patterns import (
     BY_HAND,
@@ -58,9 +59,11 @@ from outgrow.capacity.patterns import (
     ReuseDistances,
     ShorterHolds,
     SplitOut,
+    Together,
     Traits,
     cores_at,
     cost_of,
+    propose,
     traits_of,
 )
 from outgrow.capacity.refusal import Reason, Refusal
@@ -139,6 +142,7 @@ __all__ = [
     "StatementWindow",
     "StationWindow",
     "Step",
+    "Together",
     "Traits",
     "Window",
     "attributed",
@@ -157,12 +161,14 @@ __all__ = [
     "look_for_signs",
     "move_of",
     "observed",
+    "propose",
     "response",
     "response_curve",
     "score",
     "service_of",
     "slowdown_curve",
     "spending_of",
+    "stacked",
     "statements_of",
     "traces_of",
     "traits_of",

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from outgrow.cli.show import out, out_json, talk
+from outgrow.cli.verdict import gain_in_words
 from outgrow.errors import RefusedError, SettingValueError
 from outgrow.placement import ControlClient, Wish, read_plan
+
+if TYPE_CHECKING:
+    from outgrow.placement import PlanFile
 
 
 def apply(
@@ -95,11 +101,42 @@ def _carry_out(client: ControlClient, path: Path, *, dry_run: bool, json: bool) 
             hint=f"By hand: {left}" if left else "There is nothing to do",
         )
     plan.change.check(client.status()["groups"])
-    _ask(client, plan.change.wish(is_only_shown=dry_run), json=json)
+    why = "" if plan.foretold is None else f"foretold: {gain_in_words(plan.foretold)}"
+    wish = plan.change.wish(is_only_shown=dry_run, why=why)
+    _ask(client, wish, json=json)
+    if plan.foretold is not None and not dry_run:
+        _note(client, plan, wish.in_words)
     for line in plan.left_to_people:
         if json:
             out_json({"by_hand": line})
         else:
             out(f"by hand: {line}")
     if not dry_run:
-        talk(f"foresee anew after some minutes of traffic: outgrow forecast {plan.times:g}")
+        talk(
+            "what it brings is compared with what was foretold after some minutes of traffic: "
+            f"outgrow plan {plan.times:g}"
+        )
+
+
+def _note(client: ControlClient, plan: PlanFile, what: str) -> None:
+    """Keep what was foretold, to be compared with what comes of it."""
+    from outgrow.dashboard import Applied, keep_applied
+
+    applied = msgspec.convert(
+        {
+            "at_ms": time.time() * 1e3,
+            "what": what,
+            "times": plan.times,
+            "foretold": plan.foretold,
+            "groups": [
+                {
+                    "name": one["name"],
+                    "runs": one["runs"],
+                    "replicas": f"{one['min']}:{one['max']}",
+                }
+                for one in client.status()["groups"]
+            ],
+        },
+        Applied,
+    )
+    keep_applied(client.folder, applied)

@@ -9,11 +9,12 @@ from urllib.parse import urlencode
 import typer
 
 from outgrow.cli.show import EXIT_FAILED, bytes_shown, out, out_json, talk
-from outgrow.cli.verdict import interval
+from outgrow.cli.verdict import applied_in_words, interval
 from outgrow.placement import ApiClient, write_plan
 
 ANSWER_SECONDS = 120.0
 CORES_TOLD_MIN = 0.01
+APPLIED_SHOWN = 3
 BETTER_PERCENT_MIN = 50.0
 """Where fewer draws gain, there is no gain."""
 _BY = {"apply": "apply", "hand": "by hand", "itself": "by itself"}
@@ -58,6 +59,7 @@ def plan(
 def _print(told: dict[str, Any], file: Path | None) -> None:
     out(told["sentence"])
     if told["refusal"]:
+        _print_applied(told)
         talk(f"hint: {told['refusal']['hint']}")
         return
     for number, step in enumerate(told["steps"], 1):
@@ -70,8 +72,17 @@ def _print(told: dict[str, Any], file: Path | None) -> None:
         what = told["by_hand"]
         out()
         out(f"In the way: `{told['stuck']}`" + (f": {what}" if what else ""))
+    _print_applied(told)
     talk(f"{told['sure_percent']:.0f} of 100 draws bear it then")
     talk(_next(told, file))
+
+
+def _print_applied(told: dict[str, Any]) -> None:
+    """Plans that were carried out before, and what came of them."""
+    if told["applied"]:
+        out()
+    for one in told["applied"][:APPLIED_SHOWN]:
+        out(applied_in_words(one))
 
 
 def _print_step(number: int, step: dict[str, Any], currency: str) -> None:

@@ -51,6 +51,32 @@ def interval(one: dict[str, float]) -> str:
     return f"{one['best']:,.0f} ({one['low']:,.0f} to {one['high']:,.0f})"
 
 
+def gain_in_words(one: dict[str, Any]) -> str:
+    """What a change brings."""
+    gain = one["gain"]
+    return (
+        f"{gain['best']:.1f} times ({gain['low']:.1f} to {gain['high']:.1f}), "
+        f"{interval(one['after'])} requests/s"
+    )
+
+
+def applied_in_words(one: dict[str, Any]) -> str:
+    """A plan that was carried out, and what came of it, in one line."""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["at_ms"] / 1e3))
+    line = f"applied {when}, {one['what']}: foretold {gain_in_words(one['foretold'])}"
+    measured = one["measured"]
+    if measured is None:
+        return f"{line}; {one['note']}"
+    gain = measured["gain"]
+    word = "held" if measured["is_held"] else "did not hold"
+    over = "" if one["is_in_force"] else "; no longer in force"
+    return (
+        f"{line}; by {measured['by']} since: {gain['best']:.1f} times ({gain['low']:.1f} to "
+        f"{gain['high']:.1f}), {interval(measured['knee'])} requests/s, "
+        f"`{measured['first']}` first: {word}{over}"
+    )
+
+
 def last_verified(one: dict[str, Any]) -> str:
     """The last load test in one line."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["to_ms"] / 1e3))

@@ -7,16 +7,18 @@ if TYPE_CHECKING:
     from outgrow.dashboard.access import Access, access_from, check_address
     from outgrow.dashboard.app import page_app
     from outgrow.dashboard.grafana import alert_rules, grafana_dashboard
+    from outgrow.dashboard.learning import keep_applied
     from outgrow.dashboard.objectives import Promise, promises_in
     from outgrow.dashboard.observer import Observer
     from outgrow.dashboard.posts import stand_alone
     from outgrow.dashboard.pricing import prices_in
     from outgrow.dashboard.record import keep_verified
-    from outgrow.dashboard.shapes import Between, Verified
+    from outgrow.dashboard.shapes import Applied, Between, Verified
     from outgrow.dashboard.silencing import Silence, silences_in
 
 _HOMES = {
     "Access": "access",
+    "Applied": "shapes",
     "Between": "shapes",
     "Observer": "observer",
     "Promise": "objectives",
@@ -26,6 +28,7 @@ _HOMES = {
     "alert_rules": "grafana",
     "check_address": "access",
     "grafana_dashboard": "grafana",
+    "keep_applied": "learning",
     "keep_verified": "record",
     "page_app": "app",
     "prices_in": "pricing",
@@ -36,6 +39,7 @@ _HOMES = {
 
 __all__ = [
     "Access",
+    "Applied",
     "Between",
     "Observer",
     "Promise",
@@ -45,6 +49,7 @@ __all__ = [
     "alert_rules",
     "check_address",
     "grafana_dashboard",
+    "keep_applied",
     "keep_verified",
     "page_app",
     "prices_in",

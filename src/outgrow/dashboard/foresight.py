@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -26,11 +27,13 @@ from outgrow.dashboard.growing import (
     planned,
     responding,
 )
+from outgrow.dashboard.learning import applied_in, compared, keep_applied
 from outgrow.dashboard.silencing import sorted_out
 from outgrow.dashboard.spotting import Beside, seen_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from outgrow.capacity import (
         Forecast,
@@ -50,12 +53,14 @@ if TYPE_CHECKING:
 KEPT_SECONDS = 60.0
 REFUSED_SECONDS = 2.0
 """Who waits for enough traffic must hear of it soon."""
+KEPT_MAX = 3
 SENTENCE_SECONDS = 60.0
 HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
 TIMES = 10.0
 RECORD_SHOWN = 10
 PLANS_MAX = 16
+APPLIED_SHOWN = 3
 WINDOW_NS = 10 * 10**9
 _NEEDED = ("numpy", "scipy")
 
@@ -108,6 +113,7 @@ class Foresight:
         record: Load tests, whose traffic is no evidence; the latest first.
         backlogs: What waited in queues in a period, oldest first.
         prices: What things cost, see `pricing`; none where nobody said any.
+        folder: Has the plans that were carried out; None where nobody does that.
     """
 
     def __init__(
@@ -120,6 +126,7 @@ class Foresight:
         record: Callable[[], Sequence[shapes.Verified]] = list[shapes.Verified],
         backlogs: Callable[[int, int], Sequence[Backlog]] = lambda _from_ns, _to_ns: (),
         prices: Mapping[str, Any] | None = None,
+        folder: Path | None = None,
     ) -> None:
         self._source = source
         self._promises = promises
@@ -129,6 +136,7 @@ class Foresight:
         self._record = record
         self._backlogs = backlogs
         self._prices = prices
+        self._folder = folder
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
@@ -158,8 +166,9 @@ class Foresight:
         kept_ns = int(KEPT_SECONDS * 1e9)
         key = (from_ns // kept_ns, to_ns // kept_ns)
         with self._asking:
-            known = self._kept.get(key)
+            known = self._kept.pop(key, None)
             if known is not None and time.monotonic() < known[0]:
+                self._kept[key] = known
                 return known[1]
             groups = self._groups()
             windows = self._source.windows(from_ns, to_ns)
@@ -175,7 +184,9 @@ class Foresight:
             traits = traits_of(evidence.windows(), statements)
             told = Told(evidence, found, groups, traits, statements)
             kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
-            self._kept = {key: (time.monotonic() + kept_seconds, told)}
+            while len(self._kept) >= KEPT_MAX:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = (time.monotonic() + kept_seconds, told)
             return told
 
     def _objectives(self) -> list[Objective]:
@@ -268,8 +279,12 @@ class Foresight:
     ) -> shapes.GrowthPlan:
         """Steps that carry the app to a multiple of today's traffic."""
         told, refusal = self._carried(from_ns, to_ns)
+        applied = [] if self.lacks else self._applied(to_ns)
         if told is None:
-            return shapes.GrowthPlan(sentence=_refused(refusal), refusal=refusal, times=times)
+            sentence = _refused(refusal)
+            return shapes.GrowthPlan(
+                sentence=sentence, refusal=refusal, times=times, applied=applied
+            )
         key = (times, only_placement)
         with self._asking:
             found = told.plans.get(key)
@@ -285,7 +300,25 @@ class Foresight:
                     prices=self._prices_known(),
                     worker_memory_bytes=_worker_memory_bytes(told.evidence),
                 )
+        return msgspec.structs.replace(found, applied=applied)
+
+    def _applied(self, now_ns: int) -> list[shapes.Applied]:
+        """The last plans that were carried out, and what came of each."""
+        if self._folder is None:
+            return []
+        groups, record = self._groups(), self._record()
+        found: list[shapes.Applied] = []
+        for one in applied_in(self._folder)[:APPLIED_SHOWN]:
+            told = compared(one, now_ns / 1e6, groups, record, partial(self._since, now_ns))
+            if told.measured is not None and told.measured != one.measured:
+                keep_applied(self._folder, told)
+            found.append(told)
         return found
+
+    def _since(self, now_ns: int, at_ms: float) -> tuple[Forecast | Refusal, int]:
+        """What is foreseen from what was measured since a moment, and in how many windows."""
+        told = self.told(int(at_ms * 1e6), now_ns)
+        return told.found, sum(one.is_whole for one in told.evidence.windows())
 
     def costs(self, from_ns: int, to_ns: int, times: float) -> shapes.Costs:
         """What the app takes and costs, now and at a multiple of today's traffic."""

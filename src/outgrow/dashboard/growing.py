@@ -170,6 +170,14 @@ def planned(
         objective=objective_in_words(binding_objective(told)),
         currency="" if prices is None else prices.currency,
         change=_change(advices, groups),
+        foretold=_foretold(
+            told,
+            [
+                step.moved.pattern
+                for step, advice in zip(plan.steps, advices, strict=True)
+                if advice.by == "apply"
+            ],
+        ),
     )
     return msgspec.structs.replace(found, sentence=_sentence(found))
 
@@ -188,6 +196,21 @@ def _change(advices: Sequence[Advice], groups: Sequence[shapes.Group]) -> shapes
             )
             for one in groups
         ],
+    )
+
+
+def _foretold(told: Forecast, patterns: Sequence[Pattern]) -> shapes.Gain | None:
+    """What those that `outgrow apply` carries out bring, and nothing else is done."""
+    from outgrow.capacity import Together, propose, stacked
+
+    if not patterns:
+        return None
+    (one,) = propose(stacked(told.model, told.draws), [Together(tuple(patterns))])
+    return shapes.Gain(
+        before=between(one.before_per_second),
+        after=between(one.after_per_second),
+        gain=between(one.gain_ratio),
+        first_after=one.first_after,
     )
 
 

@@ -113,6 +113,7 @@ class Observer:
             record=self._verified,
             backlogs=partial(backlogs_in, archive),
             prices=self._prices,
+            folder=Path(seat.supervisor) if seat.supervisor else None,
         )
         self._reach = Reach(seat.durable) if seat.durable else None
         self._feeds.open(archive)

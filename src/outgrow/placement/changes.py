@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from outgrow.placement.machine import Machine
     from outgrow.placement.plan import Plan
 
+WHY_CHARACTERS_MAX = 200
 _FORM = "Say `--workers N`, `--move SERVICE=GROUP`, `--merge GROUP=INTO`, `--undo` or `--reload`"
 
 
@@ -30,6 +31,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         reload: Load the app and its settings anew; groups whose code is the same stay.
         reload_all: The same, but no group stays.
         is_only_shown: Say what would change, and change nothing.
+        why: What is expected of it, which is written down with it.
     """
 
     workers: str | None = None
@@ -40,6 +42,7 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reload: bool = False
     reload_all: bool = False
     is_only_shown: bool = False
+    why: str = ""
 
     @property
     def is_empty(self) -> bool:
@@ -77,7 +80,8 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             problem: Why it was not done; None where it was.
         """
         end = "done" if problem is None else f"refused, {problem}"
-        return f"{who}: {self.in_words}: {end}"
+        why = f" ({self.why[:WHY_CHARACTERS_MAX]})" if self.why else ""
+        return f"{who}: {self.in_words}{why}: {end}"
 
     def plan_after(self, kept: KeptPlan, plan: Plan, machine: Machine) -> Plan:
         """The plan that is wanted.

@@ -55,10 +55,19 @@ class PlannedChange(msgspec.Struct, frozen=True, kw_only=True):
         """Whether there is nothing to carry out."""
         return not (self.moves or self.merges or self.sizes)
 
-    def wish(self, *, is_only_shown: bool) -> Wish:
-        """As a supervisor is asked for it."""
+    def wish(self, *, is_only_shown: bool, why: str = "") -> Wish:
+        """As a supervisor is asked for it.
+
+        Args:
+            is_only_shown: Have it shown, and not done.
+            why: What is expected of it.
+        """
         return Wish(
-            moves=self.moves, merges=self.merges, sizes=self.sizes, is_only_shown=is_only_shown
+            moves=self.moves,
+            merges=self.merges,
+            sizes=self.sizes,
+            is_only_shown=is_only_shown,
+            why=why,
         )
 
     def check(self, groups: Sequence[Mapping[str, Any]]) -> None:
@@ -99,7 +108,11 @@ class _Bears(msgspec.Struct, frozen=True):
 
 
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
-    """What is read of the file; there is more in it, for people."""
+    """What is read of the file; there is more in it, for people.
+
+    Attributes:
+        foretold: What the change of placement alone brings, as the API tells it.
+    """
 
     format: Literal["outgrow plan 1"]
     times: float
@@ -109,6 +122,7 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     bears: _Bears | None = None
     stuck: str = ""
     by_hand: str = ""
+    foretold: dict[str, Any] | None = None
 
     @property
     def left_to_people(self) -> list[str]:

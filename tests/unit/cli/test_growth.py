@@ -77,7 +77,17 @@ def test_a_plan_tells_its_steps_and_what_is_in_the_way(folder: str, outgrow: Out
     ) in ways
     assert "- run `Mail.send` as jobs (code): no gain, `writer orders` binds at 322" in ways
     assert "then `loop web` binds, if each hold takes 1.1 ms at most" in ways
-    assert ended.out.splitlines()[-1] == "In the way: `writer orders`: hold it for less"
+    assert "In the way: `writer orders`: hold it for less" in ended.out.splitlines()
+    measuring, measured = ended.out.splitlines()[-2:]
+    assert measuring.startswith("applied 20")
+    assert measuring.endswith(
+        "workers web=3: foretold 2.2 times (1.9 to 2.5), 700 (616 to 784) requests/s; "
+        "measuring: 4 of 18 windows"
+    )
+    assert measured.endswith(
+        "by traffic since: 1.9 times (1.7 to 2.1), 322 (283 to 361) requests/s, "
+        "`writer orders` first: held"
+    )
     assert ended.err.splitlines()[-1] == (
         "to carry it out: outgrow plan 10 --out plan.json; outgrow apply plan.json"
     )

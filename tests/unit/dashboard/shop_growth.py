@@ -93,6 +93,39 @@ def ways() -> list[shapes.Way]:
     return [way, later, shorter]
 
 
+def gain() -> shapes.Gain:
+    return shapes.Gain(
+        before=between(322.0), after=between(700.0), gain=between(2.2), first_after="writer orders"
+    )
+
+
+def applied(now_ms: float) -> list[shapes.Applied]:
+    groups = [shapes.PlannedGroup(name="web", runs=["stock", "web"], replicas="1:1")]
+    one = shapes.Applied(
+        at_ms=now_ms - 60_000,
+        what="workers web=3",
+        times=5.0,
+        foretold=gain(),
+        groups=groups,
+        note="measuring: 4 of 18 windows",
+    )
+    measured = shapes.Measured(
+        at_ms=now_ms - 3_600_000,
+        knee=between(322.0),
+        gain=between(1.9),
+        first="writer orders",
+        error_percent=4.8,
+        is_held=True,
+        by="traffic",
+    )
+    return [
+        one,
+        msgspec.structs.replace(
+            one, at_ms=now_ms - 7_200_000, what="workers web=2", note="", measured=measured
+        ),
+    ]
+
+
 def plan(asked: Asked) -> shapes.GrowthPlan:
     times = asked.number("times")
     step = shapes.PlanStep(
@@ -119,6 +152,8 @@ def plan(asked: Asked) -> shapes.GrowthPlan:
         stuck="writer orders",
         by_hand="hold it for less",
         ways=ways(),
+        foretold=gain(),
+        applied=applied(asked.to_ns / 1e6),
         currency="EUR",
         change=shapes.PlannedChange(
             sizes=["web=3"],

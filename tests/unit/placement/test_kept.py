@@ -148,3 +148,12 @@ def test_a_change_is_told_in_words_with_who_asked_and_what_came_of_it(
 ) -> None:
     assert wish.entry("anna (uid 1000)", None) == f"anna (uid 1000): {words}: done"
     assert wish.entry("bob", "no room") == f"bob: {words}: refused, no room"
+
+
+def test_what_is_expected_of_a_change_is_written_down_with_it() -> None:
+    wish = Wish(
+        sizes=["web=2"], why="foretold: 1.9 times (1.7 to 2.1), 250 (240 to 260) requests/s"
+    )
+    assert wish.entry("anna", None) == (
+        "anna: workers web=2 (foretold: 1.9 times (1.7 to 2.1), 250 (240 to 260) requests/s): done"
+    )

@@ -4,7 +4,7 @@ from outgrow.capacity.patterns.calling import Batch, Cache, CallOnce, MakeAsynch
 from outgrow.capacity.patterns.choosing import BY_HAND, admission_limit, patterns_for
 from outgrow.capacity.patterns.costs import WORKER_MEMORY_BYTES, Cost, Prices, cores_at, cost_of
 from outgrow.capacity.patterns.moving import CROSSING_SECONDS, Merge, OwnDatabase, SplitOut
-from outgrow.capacity.patterns.pattern import EFFORT_COST, Effort, Pattern
+from outgrow.capacity.patterns.pattern import EFFORT_COST, Effort, Pattern, Together
 from outgrow.capacity.patterns.rank import Proposal, propose
 from outgrow.capacity.patterns.recoding import service_of
 from outgrow.capacity.patterns.reuse import ReuseDistances
@@ -41,6 +41,7 @@ __all__ = [
     "ReuseDistances",
     "ShorterHolds",
     "SplitOut",
+    "Together",
     "Traits",
     "admission_limit",
     "cores_at",

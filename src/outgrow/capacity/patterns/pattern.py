@@ -6,6 +6,7 @@ a result) says so in `needs`; whether it holds is for others to check.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -50,3 +51,41 @@ class Pattern(Protocol):
     def applied(self, model: Model) -> Model:
         """The system after the change."""
         ...
+
+
+@dataclass(frozen=True)
+class Together:
+    """Several patterns at once, one after the other.
+
+    Attributes:
+        patterns: In the order in which they are applied.
+    """
+
+    patterns: tuple[Pattern, ...]
+    assumes: str = ""
+
+    @property
+    def title(self) -> str:
+        """What is done."""
+        return "; ".join(one.title for one in self.patterns)
+
+    @property
+    def effort(self) -> Effort:
+        """The largest of them."""
+        return max((one.effort for one in self.patterns), key=lambda one: EFFORT_COST[one])
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Those of all."""
+        return tuple(dict.fromkeys(need for one in self.patterns for need in one.needs))
+
+    @property
+    def workers(self) -> int:
+        """Those that all add."""
+        return sum(one.workers for one in self.patterns)
+
+    def applied(self, model: Model) -> Model:
+        """The system after all of them."""
+        for one in self.patterns:
+            model = one.applied(model)
+        return model

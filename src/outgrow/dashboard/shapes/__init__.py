@@ -4,6 +4,7 @@ Times called `at_ms` are milliseconds of the wall clock since 1970. None means t
 known, which is not zero.
 """
 
+from outgrow.dashboard.shapes.applied import Applied, Gain, Measured
 from outgrow.dashboard.shapes.calls import (
     Databases,
     DatabaseUse,
@@ -93,6 +94,7 @@ from outgrow.dashboard.shapes.verified import LimitLoad, Loads, Verified, Verifi
 from outgrow.placement import PlannedChange, PlannedGroup
 
 __all__ = [
+    "Applied",
     "Audit",
     "Between",
     "Bill",
@@ -108,6 +110,7 @@ __all__ = [
     "Exceptions",
     "Exemplar",
     "Foreseen",
+    "Gain",
     "Gap",
     "Group",
     "GrowthPlan",
@@ -126,6 +129,7 @@ __all__ = [
     "Logs",
     "Mark",
     "Marks",
+    "Measured",
     "Metric",
     "MetricLine",
     "MetricSeries",

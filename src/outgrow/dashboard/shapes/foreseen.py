@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from outgrow.dashboard.shapes.applied import Applied, Gain
 from outgrow.dashboard.shapes.shape import Between, Problem
 from outgrow.dashboard.shapes.verified import Verified
 from outgrow.placement import PlannedChange
@@ -208,6 +209,8 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
         objective: Whose knee counts for the ways, in words; empty where it is that by throughput.
         currency: Of all money in it; empty without prices.
         change: What of it is a change of placement.
+        foretold: What that alone brings; None where there is none.
+        applied: Plans that were carried out, the latest first, beside what came of them.
     """
 
     sentence: str
@@ -223,6 +226,8 @@ class GrowthPlan(msgspec.Struct, frozen=True, kw_only=True):
     objective: str = ""
     currency: str = ""
     change: PlannedChange = PlannedChange()
+    foretold: Gain | None = None
+    applied: list[Applied] = []
 
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):

@@ -60,7 +60,8 @@ def bill_in_words(bill: dict[str, Any], told: dict[str, Any]) -> str:
     if bill["memory_bytes"]:
         parts.append(f"{bytes_shown(bill['memory_bytes'])} of memory")
     if bill["workers_added"]:
-        parts.append(f"{bill['workers_added']} workers more")
+        plural = "worker" if bill["workers_added"] == 1 else "workers"
+        parts.append(f"{bill['workers_added']} {plural} more")
     if bill["databases"]:
         plural = "database" if bill["databases"] == 1 else "databases"
         parts.append(f"{bill['databases']} {plural}")

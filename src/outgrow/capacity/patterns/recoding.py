@@ -34,7 +34,7 @@ HIT_RATIO_MAX = 0.95
 """No cache is asked to answer more ..."""
 SHORTER_RATIO_MIN = 0.25
 """... and no hold to be shorter than this share of now."""
-_OF_PROCESS = ("loop", "gil", "threads", "bulkhead")
+_OF_PROCESS = ("loop", "gil", "threads")
 _OF_DATABASE = ("pool", "lock")
 
 

@@ -35,7 +35,7 @@ from outgrow.capacity.growth import (
     move_of,
     ways,
 )
-from outgrow.capacity.host import calibrate, keep, kept, slowdown_curve
+from outgrow.capacity.host import CALIBRATION_SECONDS, calibrate, keep, kept, slowdown_curve
 from outgrow.capacity.knees import Objective
 from outgrow.capacity.model import stacked
 from outgrow.capacity.observed import observed, service_of, statements_of
@@ -85,6 +85,7 @@ from outgrow.capacity.verify import (
 
 __all__ = [
     "BY_HAND",
+    "CALIBRATION_SECONDS",
     "SAFE_RATIO",
     "SIGN_NAMES",
     "WORKER_MEMORY_BYTES",

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from outgrow.capacity.evidence import Machine
+from outgrow.telemetry import usable_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +74,7 @@ def calibrate(*, seconds: float = CALIBRATION_SECONDS, cores: int | None = None)
 
     The machine should do nothing else meanwhile: what others take counts as slowdown.
     """
-    count = cores or os.cpu_count() or 1
+    count = cores or usable_cores()
     steps = sorted({round(step) for step in np.linspace(1, count, min(count, STEPS_MAX))})
     each_seconds = seconds / len(steps)
     measured = [(busy, _work_done(busy, each_seconds)) for busy in steps]
@@ -119,5 +120,5 @@ def kept(path: Path) -> Machine | None:
         machine = msgspec.json.decode(path.read_bytes(), type=Machine)
     except (OSError, msgspec.MsgspecError):
         return None
-    fits = machine.name == os.uname().nodename and machine.cores == (os.cpu_count() or 1)
+    fits = machine.name == os.uname().nodename and machine.cores == usable_cores()
     return machine if fits else None

@@ -193,7 +193,7 @@ def _warmed(api: ApiClient, control: ControlClient, wanted: Wanted, chance: rand
 def _foretold(api: ApiClient, since: str, plan: Path | None) -> dict[str, Any]:
     """The forecast that is verified."""
     if plan is not None:
-        return read_plan(plan).foretold
+        return read_plan(plan).forecast
     told = api.get(f"forecast?{urlencode({'times': 1, 'from': since})}")
     if told["refusal"]:
         raise RefusedError(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from outgrow.dashboard.observer import Observer
     from outgrow.dashboard.posts import stand_alone
     from outgrow.dashboard.pricing import prices_in
-    from outgrow.dashboard.record import keep_verified
+    from outgrow.dashboard.record import keep_verified, machine_path
     from outgrow.dashboard.shapes import Applied, Between, Verified
     from outgrow.dashboard.silencing import Silence, silences_in
 
@@ -30,6 +30,7 @@ _HOMES = {
     "grafana_dashboard": "grafana",
     "keep_applied": "learning",
     "keep_verified": "record",
+    "machine_path": "record",
     "page_app": "app",
     "prices_in": "pricing",
     "promises_in": "objectives",
@@ -51,6 +52,7 @@ __all__ = [
     "grafana_dashboard",
     "keep_applied",
     "keep_verified",
+    "machine_path",
     "page_app",
     "prices_in",
     "promises_in",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 RECORD_NAME = "verified.json"
 RECORD_MAX = 50
+MACHINE_NAME = "machine.json"
 
 
 def verified_in(folder: Path) -> list[Verified]:
@@ -22,6 +23,19 @@ def verified_in(folder: Path) -> list[Verified]:
         return msgspec.json.decode((folder / RECORD_NAME).read_bytes(), type=list[Verified])
     except (OSError, msgspec.MsgspecError):
         return []
+
+
+def machine_path(folder: Path) -> Path:
+    """Where it is kept how the cores of this machine slow one another down."""
+    return folder / MACHINE_NAME
+
+
+def slowdowns_in(folder: Path) -> dict[str, tuple[float, ...]]:
+    """How the cores of this machine slow one another down, by its name; empty if never measured."""
+    from outgrow.capacity import kept
+
+    machine = kept(machine_path(folder))
+    return {machine.name: machine.slowdown_ratio} if machine is not None else {}
 
 
 def keep_verified(folder: Path, one: Verified) -> None:

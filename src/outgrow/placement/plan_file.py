@@ -133,7 +133,7 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
         return left
 
     @property
-    def foretold(self) -> dict[str, Any]:
+    def forecast(self) -> dict[str, Any]:
         """What is foreseen once the plan is carried out, as the API tells forecasts.
 
         Raises:

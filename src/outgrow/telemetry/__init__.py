@@ -17,7 +17,7 @@ from outgrow.telemetry.logs import TraceFilter, add_trace_ids, tap, watch_loggin
 from outgrow.telemetry.outside.calls import note_handed, outside_links
 from outgrow.telemetry.outside.watching import watch_outside
 from outgrow.telemetry.parents import note_leaving
-from outgrow.telemetry.process import GilProbe, ProcessProbe
+from outgrow.telemetry.process import GilProbe, ProcessProbe, usable_cores
 from outgrow.telemetry.receiving import Intake, ReportServer
 from outgrow.telemetry.recording import start_recording, stop_recording
 from outgrow.telemetry.records import (
@@ -220,6 +220,7 @@ __all__ = [
     "tap",
     "trace_ids",
     "unpacked_parent",
+    "usable_cores",
     "waited_since",
     "watch_frameworks",
     "watch_logging",

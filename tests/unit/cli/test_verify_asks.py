@@ -194,12 +194,12 @@ def test_the_forecast_of_a_plan_is_taken_from_its_file(tmp_path: Path) -> None:
         "steps": [{"pattern": pattern, "by": "apply", "first_after": "cpu vm"}],
     }
     write_plan(path, told)
-    foretold = read_plan(path).foretold
+    foretold = read_plan(path).forecast
     assert foretold["now_per_second"] == 20.0
     assert (foretold["saturation_per_second"]["best"], foretold["first"]) == (90.0, ["cpu vm"])
     write_plan(path, {**told, "steps": []})
     with pytest.raises(RefusedError, match="changes nothing that could be verified"):
-        _ = read_plan(path).foretold
+        _ = read_plan(path).forecast
 
 
 # Scenarios.

@@ -82,6 +82,14 @@ export interface DeadLetters {
   text: string;
 }
 
+export interface DueAhead {
+  at_ms: number | null;
+  early_ms: number | null;
+  late_ms: number | null;
+  weekly_percent: number;
+  days: number;
+}
+
 export interface Entry {
   at_ms: number;
   who: string;
@@ -128,6 +136,7 @@ export interface Foreseen {
   first: string[];
   ladder: LimitAhead[];
   unmeasured_percent: number | null;
+  due: DueAhead | null;
   record: Verified[];
 }
 

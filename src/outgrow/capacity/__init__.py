@@ -5,6 +5,7 @@ from outgrow.capacity.evidence import (
     ArrivalWindow,
     Evidence,
     Grade,
+    History,
     Kind,
     LinkWindow,
     Machine,
@@ -19,7 +20,6 @@ from outgrow.capacity.evidence import (
 )
 from outgrow.capacity.forecast import (
     Forecast,
-    Interval,
     Limit,
     Response,
     forecast,
@@ -36,6 +36,7 @@ from outgrow.capacity.growth import (
     ways,
 )
 from outgrow.capacity.host import CALIBRATION_SECONDS, calibrate, keep, kept, slowdown_curve
+from outgrow.capacity.interval import Interval
 from outgrow.capacity.knees import Objective
 from outgrow.capacity.model import stacked
 from outgrow.capacity.observed import observed, service_of, statements_of
@@ -67,7 +68,7 @@ from outgrow.capacity.patterns import (
     traits_of,
 )
 from outgrow.capacity.refusal import Reason, Refusal
-from outgrow.capacity.signs import SIGN_NAMES, Finding, Looked, Release, Seen, look_for_signs
+from outgrow.capacity.signs import SIGN_NAMES, Burn, Finding, Looked, Release, Seen, look_for_signs
 from outgrow.capacity.spending import Bill, Spending, Spent, bill_of, spending_of
 from outgrow.capacity.traced import traces_of
 from outgrow.capacity.trend import SAFE_RATIO, Due, due_of
@@ -95,6 +96,7 @@ __all__ = [
     "BiggerMachine",
     "BiggerPool",
     "Bill",
+    "Burn",
     "Cache",
     "CallOnce",
     "Cost",
@@ -108,6 +110,7 @@ __all__ = [
     "Grade",
     "GrowthPlan",
     "GrowthStep",
+    "History",
     "Interval",
     "Kind",
     "Limit",

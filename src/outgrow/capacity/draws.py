@@ -20,7 +20,9 @@ from outgrow.capacity.slopes import slope_of
 from outgrow.capacity.sums import HOLD, NESTED, SERVED
 
 if TYPE_CHECKING:
-    from outgrow.capacity.evidence import Grade, Kind
+    from collections.abc import Sequence
+
+    from outgrow.capacity.evidence import Grade, Kind, Window
     from outgrow.capacity.model import Model
     from outgrow.capacity.sums import Sums
 
@@ -44,6 +46,8 @@ GRADE_FACTOR: dict[Grade, float] = {"exact": 1.0, "metrics": 2.0, "verified": 0.
 _STRAIN_MIN = -0.5
 DRIFT_SECONDS_MIN = 86_400.0
 """Evidence of less than a day tells nothing of drift."""
+CHANGE_MIN = -1.0
+"""What falls to nothing within the days that were seen does not go on like that."""
 
 
 def window_weights(count: int, draws: int, random: np.random.Generator) -> Floats:
@@ -87,20 +91,43 @@ def mixed(model: Model, sums: Sums, random: np.random.Generator) -> Model:
     return replace(model, mix=mix / mix.sum(axis=1, keepdims=True))
 
 
-def drifted(model: Model, sums: Sums, random: np.random.Generator) -> Model:
+def drifted(
+    model: Model, sums: Sums, random: np.random.Generator, days: Sequence[Window] = ()
+) -> Model:
     """The model as demand will be if it goes on as it did: data grow, and statements slow down.
 
     Each station whose mean time in service has surely risen or fallen over the evidence (Theil-Sen,
-    90 % interval) is drawn between its level now and that after as long again.
+    90 % interval) is drawn between its level now and that after as long again. Evidence of less
+    than a day says that by the days before it.
     """
     ends = [window.at_seconds + window.seconds for window in sums.windows]
     if not ends or ends[-1] - sums.windows[0].at_seconds < DRIFT_SECONDS_MIN:
-        return model
+        return _drifted_by_days(model, days, random)
     factors = np.ones((model.draws, len(model.stations)))
     for place, station in enumerate(model.stations):
         rows = sums.station.get(station.name)
         change = _change(rows, np.array(ends)) if rows is not None else 0.0
         factors[:, place] += change * random.uniform(0.5, 1.5, model.draws)
+    return _times(model, factors)
+
+
+def _drifted_by_days(model: Model, days: Sequence[Window], random: np.random.Generator) -> Model:
+    factors = np.ones((model.draws, len(model.stations)))
+    for place, station in enumerate(model.stations):
+        used = [
+            (day.at_seconds, (one.hold_seconds - one.nested_wait_seconds) / one.served)
+            for day in days
+            for one in day.stations
+            if one.name == station.name and one.served
+        ]
+        at, means = np.array([at for at, _ in used]), np.array([mean for _, mean in used])
+        change = max(_sure_change(at, means), CHANGE_MIN)
+        # What is measured now is the level at the end of these days, and not that of their middle.
+        factors[:, place] += change / (1 + change / 2) * random.uniform(0.0, 1.0, model.draws)
+    return _times(model, factors)
+
+
+def _times(model: Model, factors: Floats) -> Model:
     factors = np.maximum(factors, 0.1)
     return replace(
         model,
@@ -112,8 +139,16 @@ def drifted(model: Model, sums: Sums, random: np.random.Generator) -> Model:
 def _change(rows: Floats, ends: Floats) -> float:
     """By how much the mean time in service has surely changed over all windows, of its mean."""
     used = rows[:, SERVED] > 0
-    means = (rows[used, HOLD] - rows[used, NESTED]) / rows[used, SERVED]
-    slope = slope_of(ends[used].tolist(), means.tolist())
+    return _sure_change(
+        ends[used],
+        (rows[used, HOLD] - rows[used, NESTED]) / rows[used, SERVED],
+        float(np.ptp(ends)),
+    )
+
+
+def _sure_change(at_seconds: Floats, means: Floats, span_seconds: float | None = None) -> float:
+    slope = slope_of(at_seconds.tolist(), means.tolist())
     if slope is None or slope.low <= 0 <= slope.high:
         return 0.0
-    return slope.best * float(np.ptp(ends)) / max(float(means.mean()), 1e-300)
+    span_seconds = float(np.ptp(at_seconds)) if span_seconds is None else span_seconds
+    return slope.best * span_seconds / max(float(means.mean()), 1e-300)

@@ -256,6 +256,20 @@ class Window:
 
 
 @dataclass(frozen=True, kw_only=True)
+class History:
+    """What came before the evidence, day by day.
+
+    Attributes:
+        days: One window for each day that is over, oldest first; a day without traffic may miss.
+        peaks_per_second: Of each day that was seen from its beginning to its end, in a row, the
+            rate of its busiest ten minutes; 0 for a day without traffic.
+    """
+
+    days: tuple[Window, ...] = ()
+    peaks_per_second: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Machine:
     """A computer and how its cores slow one another down.
 

@@ -6,7 +6,7 @@ No number comes without an interval, and none comes where the evidence cannot ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from outgrow.capacity.demand import estimate
 from outgrow.capacity.draws import DRAWS_COUNT, drifted, mixed, strained, window_weights
+from outgrow.capacity.evidence import History
+from outgrow.capacity.interval import Interval, interval
 from outgrow.capacity.knees import Objective, knee_by_doubling, knee_by_objective
 from outgrow.capacity.latency import mean_seconds, quantile_seconds
 from outgrow.capacity.limits import CLOSE_RATIO, first_limits, saturation, station_limits
@@ -21,6 +23,7 @@ from outgrow.capacity.model import stacked
 from outgrow.capacity.refusal import Refusal, refusal_of_interval, refusal_of_model, refusal_of_sums
 from outgrow.capacity.solve import solve
 from outgrow.capacity.sums import sums_of
+from outgrow.capacity.trend import Due, due_within
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,26 +34,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 KNEE_DRAWS_COUNT = 100
 """Draws for knees by objective, which cost more than the others."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Interval:
-    """A number and how sure it is.
-
-    Attributes:
-        best: The estimate.
-        low: 5 of 100 draws are below.
-        high: 5 of 100 are above.
-    """
-
-    best: float
-    low: float
-    high: float
-
-    @property
-    def width_ratio(self) -> float:
-        """How many times `low` `high` is."""
-        return self.high / self.low if self.low > 0 else float("inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +71,8 @@ class Forecast:
         broken_objective: That objective.
         unmeasured_ratio: Share of the time of calls that passes at no station: limits may hide in
             it that nobody has measured.
+        due: When the daily peak reaches what is safe of the knee, by objective where there is one;
+            None where too few days are known.
         model: The best estimate, to be asked further.
         draws: As it might be as well.
     """
@@ -104,6 +89,7 @@ class Forecast:
     unmeasured_ratio: float
     model: Model
     draws: Model
+    due: Due | None = None
 
 
 def forecast(
@@ -112,6 +98,7 @@ def forecast(
     objectives: Sequence[Objective] = (),
     seed: int = 0,
     draws: int = DRAWS_COUNT,
+    history: History | None = None,
 ) -> Forecast | Refusal:
     """Foresee the limits of a system.
 
@@ -120,7 +107,9 @@ def forecast(
         objectives: For how long calls may take.
         seed: Of the draws; the same evidence and seed give the same answer.
         draws: More make the interval smoother and cost time.
+        history: The days before, from which demand drifts and traffic grows.
     """
+    history = history or History()
     sums = sums_of(evidence.windows())
     refusal = refusal_of_sums(evidence, sums)
     if refusal:
@@ -132,10 +121,16 @@ def forecast(
         return refusal
     random = np.random.default_rng(seed)
     drawn = estimate(evidence, sums, window_weights(len(sums.seconds), draws, random))
-    drawn = mixed(drifted(strained(drawn, random), sums, random), sums, random)
+    drawn = drifted(strained(drawn, random), sums, random, history.days)
+    drawn = mixed(drawn, sums, random)
     tops = saturation(drawn)
     found = interval(float(top[0]), tops)
-    return refusal_of_interval(found.low, found.high) or _told(best, drawn, found, tops, objectives)
+    refusal = refusal_of_interval(found.low, found.high)
+    if refusal:
+        return refusal
+    told = _told(best, drawn, found, tops, objectives)
+    knee = told.knee_by_objective_per_second or told.saturation_per_second
+    return replace(told, due=due_within(history.peaks_per_second, knee))
 
 
 def _told(
@@ -167,12 +162,6 @@ def _told(
         model=best,
         draws=few,
     )
-
-
-def interval(best: float, drawn: Floats) -> Interval:
-    """An estimate with 5 and 95 of 100 draws."""
-    low, high = np.quantile(drawn, [0.05, 0.95], method="inverted_cdf")
-    return Interval(best=best, low=min(float(low), best), high=max(float(high), best))
 
 
 def _over(one: Interval, now: float) -> Interval:

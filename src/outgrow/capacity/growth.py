@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outgrow.capacity.forecast import Interval, interval
+from outgrow.capacity.interval import Interval, interval
 from outgrow.capacity.limits import first_limits, saturation, station_limits
 from outgrow.capacity.model import stacked
 from outgrow.capacity.patterns import (

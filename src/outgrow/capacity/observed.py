@@ -179,6 +179,7 @@ class _Reading:
                 )
                 for each in one.arrivals
             ),
+            statements=statements_of(one.statements),
             queues=tuple(self._background.queues(one.calls, stations, backlogs)),
             is_whole=bool(told)
             and all(abs(each / WINDOW_SECONDS - 1) < _WHOLE_RATIO for each in told),

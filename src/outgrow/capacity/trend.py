@@ -11,7 +11,7 @@ Source:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+
+    from outgrow.capacity.interval import Interval
 
 DAYS_MIN = 14
 DAYS_AHEAD_MAX = 730
@@ -85,6 +87,27 @@ def due_of(peaks_per_second: Sequence[float], load_per_second: float) -> Due | N
         days_high=first(slope.low),
         weekly_ratio=math.expm1(7 * slope.best),
     )
+
+
+def due_within(peaks_per_second: Sequence[float], knee: Interval) -> Due | None:
+    """When the daily peak will reach what is safe of a knee, as surely as both are known.
+
+    Args:
+        peaks_per_second: As in `due_of`.
+        knee: With its interval: the early date is that of its lower end, and the late one of its
+            upper end.
+
+    Returns:
+        None for fewer than 14 days with traffic, and where there is no knee.
+    """
+    if knee.low <= 0:
+        return None
+    best, early, late = (
+        due_of(peaks_per_second, SAFE_RATIO * load) for load in (knee.best, knee.low, knee.high)
+    )
+    if best is None or early is None or late is None:
+        return None
+    return replace(best, days_low=early.days_low, days_high=late.days_high)
 
 
 def _season(days: NDArray[np.int64], logs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-from outgrow.dashboard import calls, kept, objectives, received, shapes, slots, working
+from outgrow.dashboard import calls, kept, received, shapes, slots, working
 from outgrow.dashboard.asking import AskingError
+from outgrow.dashboard.outcomes import kept_in
 from outgrow.dashboard.tending import Tending
 from outgrow.placement import AUDIT
-from outgrow.telemetry import lower_edge_ns, quantile_ms
+from outgrow.telemetry import quantile_ms
 
 if TYPE_CHECKING:
     from outgrow.dashboard.asking import Asked
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from outgrow.placement import Wish
 
 RUNS_SECONDS = 5
-_MINUTE_NS = 60 * 10**9
-_HOUR_NS = 60 * _MINUTE_NS
-_FINE_NS = 6 * _HOUR_NS
-_WHOLE_NS = int(objectives.DAYS * 24) * _HOUR_NS
 
 
 class Answers:
@@ -145,15 +141,7 @@ class Answers:
 
     def objectives(self, asked: Asked) -> shapes.Objectives:
         """What was promised. Moments are this one, whatever period is asked for."""
-        now_ns, began_ns = asked.now_ns, self._source.began_ns()
-        read: dict[str, _Past] = {}
-        found: list[shapes.Objective] = []
-        for one in self._promises:
-            past = read.get(one.operation)
-            if past is None:
-                past = read[one.operation] = _Past(self._source, one.operation, now_ns)
-            count = partial(past.count, one.latency_ms)
-            found.append(objectives.kept(one, count, now_ns, began_ns))
+        found = kept_in(self._source, self._promises, asked.now_ns)
         return shapes.Objectives(objectives=found)
 
     def forecast(self, asked: Asked) -> shapes.Foreseen:
@@ -259,36 +247,6 @@ class Answers:
         end = f"refused, {problem.text}" if problem else "; ".join(outcome.steps)
         self._source.mark(asked.now_ns, AUDIT, f"{asked.who}: {what}: {end}")
         return outcome
-
-
-class _Past:
-    """What became of an operation's calls, read once for all windows that end now.
-
-    Windows begin at a whole minute, or a whole hour for those of days.
-    """
-
-    def __init__(self, source: Source, operation: str, now_ns: int) -> None:
-        self._fine_from_ns = now_ns - _FINE_NS
-        self._fine = source.steps(operation, self._fine_from_ns, now_ns, _MINUTE_NS)
-        self._whole = source.steps(operation, now_ns - _WHOLE_NS, now_ns, _HOUR_NS)
-
-    def count(self, latency_ms: float | None, from_ns: int, _now_ns: int) -> objectives.Count:
-        """The calls since a moment, and those that were good."""
-        is_fine = from_ns >= self._fine_from_ns
-        steps, step_ns = (self._fine, _MINUTE_NS) if is_fine else (self._whole, _HOUR_NS)
-        those = [one for one in steps if one.at_ns > from_ns - step_ns]
-        whole = sum(one.calls for one in those)
-        if latency_ms is None:
-            return objectives.Count(whole, whole - sum(one.errors for one in those))
-        buckets = [item for one in those for item in one.buckets.items()]
-        good = sum(number * _share(bucket, latency_ms) for bucket, number in buckets)
-        return objectives.Count(whole, min(whole, round(good)))
-
-
-def _share(bucket: int, latency_ms: float) -> float:
-    """Share of a bucket that lies below a latency, if its calls are spread evenly."""
-    lower, upper = lower_edge_ns(bucket), lower_edge_ns(bucket + 1)
-    return min(1.0, max(0.0, (latency_ms * 1e6 - lower) / (upper - lower)))
 
 
 def _station(one: StationSum) -> shapes.Station:

@@ -19,6 +19,7 @@ import msgspec
 
 from outgrow.dashboard import shapes
 from outgrow.dashboard.costing import costs_of
+from outgrow.dashboard.dating import due_ahead, due_words
 from outgrow.dashboard.growing import (
     between,
     limit_ahead,
@@ -27,7 +28,9 @@ from outgrow.dashboard.growing import (
     planned,
     responding,
 )
+from outgrow.dashboard.history import Before, history_in
 from outgrow.dashboard.learning import applied_in, compared, keep_applied
+from outgrow.dashboard.outcomes import Steps, kept_in
 from outgrow.dashboard.silencing import sorted_out
 from outgrow.dashboard.spotting import Beside, seen_in
 
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
     from outgrow.capacity import (
         Forecast,
+        History,
         Looked,
         Objective,
         Prices,
@@ -48,13 +52,15 @@ if TYPE_CHECKING:
     )
     from outgrow.dashboard.objectives import Promise
     from outgrow.dashboard.silencing import Silence
-    from outgrow.telemetry import Backlog, StatementTotals, WindowSum, WorkerSum
+    from outgrow.telemetry import Backlog, WindowSum
 
 KEPT_SECONDS = 60.0
 REFUSED_SECONDS = 2.0
 """Who waits for enough traffic must hear of it soon."""
 KEPT_MAX = 3
 SENTENCE_SECONDS = 60.0
+DAYS_KEPT_SECONDS = 600.0
+DAY_NS = 86_400 * 10**9
 HISTORY_SECONDS = 3600
 SECONDS_MAX = 6 * 3600
 TIMES = 10.0
@@ -67,19 +73,11 @@ _NEEDED = ("numpy", "scipy")
 _log = logging.getLogger(__name__)
 
 
-class Windows(Beside, Protocol):
+class Windows(Beside, Before, Steps, Protocol):
     """Where windows come from: the archive."""
 
     def windows(self, from_ns: int, to_ns: int, /) -> Sequence[WindowSum]:
         """Windows of 10 s, oldest first."""
-        ...
-
-    def workers(self, from_ns: int, to_ns: int, /) -> Sequence[WorkerSum]:
-        """Processes."""
-        ...
-
-    def statements(self, from_ns: int, to_ns: int, /) -> Sequence[StatementTotals]:
-        """SQL statements, by database, fingerprint and caller."""
         ...
 
 
@@ -92,6 +90,7 @@ class Told:
     groups: Sequence[shapes.Group]
     traits: Traits
     statements: Sequence[StatementWindow]
+    history: History
     curves: dict[str, tuple[Response, ...]] = field(
         default_factory=dict[str, "tuple[Response, ...]"]
     )
@@ -142,6 +141,7 @@ class Foresight:
         self._sentence: str | None = None
         self._due_at = 0.0
         self._kept: dict[tuple[int, int], tuple[float, Told]] = {}
+        self._days: tuple[int, float, History] | None = None
 
     @property
     def lacks(self) -> str:
@@ -180,14 +180,24 @@ class Foresight:
             )
             statements = statements_of(self._source.statements(from_ns, to_ns))
             evidence = attributed(evidence, statements)
-            found = forecast(evidence, objectives=self._objectives())
+            history = self._history(to_ns, {group.name: group.runs for group in groups})
+            found = forecast(evidence, objectives=self._objectives(), history=history)
             traits = traits_of(evidence.windows(), statements)
-            told = Told(evidence, found, groups, traits, statements)
+            told = Told(evidence, found, groups, traits, statements, history)
             kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
             while len(self._kept) >= KEPT_MAX:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = (time.monotonic() + kept_seconds, told)
             return told
+
+    def _history(self, to_ns: int, runs: dict[str, list[str]]) -> History:
+        """The days before; those who hold the lock may ask."""
+        today, known = to_ns // DAY_NS, self._days
+        if known is not None and known[0] == today and time.monotonic() < known[1]:
+            return known[2]
+        found = history_in(self._source, to_ns, self._record(), runs)
+        self._days = (today, time.monotonic() + DAYS_KEPT_SECONDS, found)
+        return found
 
     def _objectives(self) -> list[Objective]:
         from outgrow.capacity import Objective
@@ -377,7 +387,8 @@ class Foresight:
                 forecast = None if isinstance(told.found, Refusal) else told.found
                 seen = seen_in(
                     *(self._source, max(from_ns, to_ns - SECONDS_MAX * 10**9), to_ns),
-                    *(told.evidence, forecast, self._objectives()),
+                    *(told.evidence, forecast, told.history),
+                    kept_in(self._source, self._promises, to_ns),
                 )
                 told.looked.append(look_for_signs(seen))
             return told.looked[0]
@@ -420,11 +431,14 @@ def _foreseen(told: Told, times: float) -> shapes.Foreseen:
     found = _answered(told)
     whole = [window for window in told.evidence.windows() if window.is_whole]
     broken, knee = found.broken_objective, found.knee_by_objective_per_second
+    to_ms = whole[-1].at_seconds * 1e3
+    due = found.due and due_ahead(found.due, len(told.history.peaks_per_second), to_ms)
     return shapes.Foreseen(
-        sentence=_sentence(found),
+        sentence=f"{_sentence(found)} {due_words(due, to_ms)}" if due else _sentence(found),
+        due=due,
         times=times,
         from_ms=whole[0].at_seconds * 1e3,
-        to_ms=whole[-1].at_seconds * 1e3,
+        to_ms=to_ms,
         windows=len(whole),
         now_per_second=found.now_per_second,
         headroom=between(found.headroom),

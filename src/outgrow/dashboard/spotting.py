@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from outgrow.dashboard.history import PEAK_DAYS
+from outgrow.dashboard.objectives import WINDOWS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outgrow.capacity import Forecast, Objective, Recorded, Seen
+    from outgrow.capacity import Forecast, History, Recorded, Seen
+    from outgrow.dashboard.shapes import Objective
     from outgrow.telemetry import SpanRecord, StatementTotals
 
 TRACES_MAX = 200
+BURN_HOURS = tuple(long_ns / 3600e9 for _, long_ns, _, _ in WINDOWS)
 
 
 class Beside(Protocol):
@@ -35,6 +40,7 @@ def seen_in(
     to_ns: int,
     evidence: Recorded,
     told: Forecast | None,
+    history: History,
     objectives: Sequence[Objective],
 ) -> Seen:
     """All that signs are looked for in.
@@ -45,9 +51,10 @@ def seen_in(
         to_ns: Likewise.
         evidence: The windows of that time.
         told: The forecast from them; None where there is none.
-        objectives: On latency.
+        history: The days before.
+        objectives: How they are kept.
     """
-    from outgrow.capacity import Seen, service_of, statements_of, traces_of
+    from outgrow.capacity import Burn, Seen, service_of, statements_of, traces_of
 
     windows = tuple(evidence.windows())
     return Seen(
@@ -55,7 +62,19 @@ def seen_in(
         statements=statements_of(source.statements(from_ns, to_ns)),
         told=told,
         traces=traces_of(source.newest_spans(from_ns, to_ns, TRACES_MAX)),
-        objectives=tuple(objectives),
+        days=history.days,
+        peak_per_second=max(history.peaks_per_second[-PEAK_DAYS:], default=None),
+        burns=tuple(
+            Burn(
+                operation=one.operation,
+                promise=one.text,
+                hours=hours,
+                long_rate=burn.long_rate or 0.0,
+                short_rate=burn.short_rate or 0.0,
+            )
+            for one in objectives
+            for hours, burn in zip(BURN_HOURS, one.burns, strict=True)
+        ),
         service_of={
             one.name: service_of(one.name)
             for window in windows

@@ -192,7 +192,7 @@ class Settings:
         "who may ask the page: a line `NAME ROLE TOKEN` each; not set: those in OUTGROW_TOKENS",
         short="FILE",
     )
-    observe_days: int = setting(14, "how many days of what happened are kept; 0: no limit")
+    observe_days: int = setting(15, "how many days of what happened are kept; 0: no limit")
     observe_bytes_max: int = setting(
         2048 * _MEBIBYTE_BYTES, "size of all that is kept of them; 0: no limit"
     )

@@ -8,6 +8,7 @@ import pytest
 
 from outgrow.capacity import (
     Forecast,
+    History,
     Objective,
     OperationWindow,
     Recorded,
@@ -179,6 +180,17 @@ def test_demand_that_has_drifted_is_expected_to_drift_on() -> None:
     still, drifting = told_of(over_days(0.0)), told_of(over_days(0.5))
     assert drifting.saturation_per_second.low < 0.9 * still.saturation_per_second.low
     assert drifting.saturation_per_second.width_ratio > still.saturation_per_second.width_ratio
+
+
+def test_an_hour_of_evidence_drifts_as_the_days_before_it_did() -> None:
+    still, drifting = (
+        forecast(steady(), draws=80, history=History(days=tuple(over_days(growth).windows())))
+        for growth in (0.0, 0.5)
+    )
+    assert isinstance(still, Forecast)
+    assert isinstance(drifting, Forecast)
+    assert still.saturation_per_second.best == drifting.saturation_per_second.best
+    assert drifting.saturation_per_second.low < 0.9 * still.saturation_per_second.low
 
 
 def with_threads(number: int, *, is_python: bool) -> Window:

@@ -20,6 +20,7 @@ from outgrow.capacity import (
 )
 from outgrow.capacity.signs import (
     SIGNS,
+    Burn,
     Deploy,
     Missing,
     Release,
@@ -75,7 +76,8 @@ def growing_days(**more: object) -> tuple[Window, ...]:
         rows = (statement(calls=100, duration_seconds=0.1 * 1.03**day),)
         cpu = ProcessWindow(group="web", cpu_seconds=(1000 + day * 100) ** 1.6 / 1e4)
         sent = (link("GET /", "A.a", calls=10, bytes=int(10_000 * 1.03**day)),)
-        days.append(replace(made, statements=rows, processes=(cpu,), links=sent))
+        whole = {"at_seconds": day * 86_400.0, "seconds": 86_400.0}
+        days.append(replace(made, **whole, statements=rows, processes=(cpu,), links=sent))
     return tuple(days)
 
 
@@ -168,9 +170,9 @@ def jobs_beside() -> Seen:
     return Seen(windows=tuple(windows))
 
 
-def burnt() -> Seen:
-    windows = tuple(replace(window(n), at_seconds=n * 60.0, seconds=60.0) for n in range(90))
-    return Seen(windows=windows, objectives=(Objective(operation="GET /", seconds=0.005),))
+def burning(**more: float) -> Burn:
+    given = {"hours": 1.0, "long_rate": 20.0, "short_rate": 15.0, **more}
+    return Burn(operation="GET /", promise="99 % within 5 ms", **given)
 
 
 def hot() -> Seen:
@@ -197,7 +199,7 @@ PLANTED = [
     ),
     ("repeated statement", Seen(statements=(statement(per_parent={4: 50}),))),
     ("slow statement", Seen(statements=(statement(buckets=buckets(0.7, 100)),))),
-    ("slowing statement", Seen(days=growing_days())),
+    ("slowing statement", Seen(days=growing_days(), statements=(statement(),))),
     ("calls in a row", in_a_row()),
     ("backlog grows", filling()),
     ("exhausted pool", Seen(windows=station(**GOOD_POOL, waits=buckets(0.08, 100)))),
@@ -216,7 +218,7 @@ PLANTED = [
             days=growing_days(),
         ),
     ),
-    ("burning objective", burnt()),
+    ("burning objective", Seen(burns=(burning(),))),
     ("hot key", hot()),
     ("deployed together", Seen(deploys=(NEEDLESS,) * 8 + (NEEDED,) * 4)),
     ("dead letters grow", dying(2)),
@@ -290,7 +292,7 @@ def healthy() -> Seen:
         days=calm,
         told=told(),
         traces=(trace,) * 6,
-        objectives=(Objective(operation="GET /", seconds=1.0),),
+        burns=(burning(short_rate=1.0), burning(hours=72.0, long_rate=0.5)),
         commits=(frozenset({"a"}), frozenset({"b"})) * 10,
         imports={"a": frozenset({"b"}), "b": frozenset()},
         deploys=(NEEDED,) * 12,

@@ -117,6 +117,12 @@ class Stored:
     def trace(self, trace_id: bytes) -> tuple[list[SpanRecord], list[LogRecord]]:
         return [one for one in self.spans if one.trace_id == trace_id], self.lines
 
+    def days(self, from_ns: int, to_ns: int) -> list[WindowSum]:
+        return []
+
+    def pace(self, from_ns: int, to_ns: int, step_ns: int) -> list[source.StepSum]:
+        return []
+
     def newest_spans(self, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
         return [one for one in self.spans if from_ns <= one.at_ns < to_ns]
 

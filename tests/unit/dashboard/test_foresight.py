@@ -23,6 +23,7 @@ from outgrow.telemetry import (
     StatementTotals,
     StationSum,
     StationTotals,
+    StepSum,
     WindowSum,
     WorkerSum,
     bucket_of,
@@ -110,6 +111,18 @@ class Recorded:
 
     def newest_spans(self, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
         return []
+
+    def days(self, from_ns: int, to_ns: int) -> list[WindowSum]:
+        return []
+
+    def pace(self, from_ns: int, to_ns: int, step_ns: int) -> list[StepSum]:
+        return []
+
+    def steps(self, callee: str, from_ns: int, to_ns: int, step_ns: int) -> list[StepSum]:
+        return []
+
+    def began_ns(self) -> int:
+        return 0
 
 
 END_NS = WINDOWS * STEP_NS

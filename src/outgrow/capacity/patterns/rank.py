@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special  # pyright: ignore[reportMissingTypeStubs]
 
-from outgrow.capacity.forecast import Interval, interval
+from outgrow.capacity.interval import Interval, interval
 from outgrow.capacity.knees import knee_by_objective
 from outgrow.capacity.limits import first_limits, saturation
 from outgrow.capacity.patterns.costs import WORKER_MEMORY_BYTES, Cost, cost_of

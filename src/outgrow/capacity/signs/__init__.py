@@ -2,6 +2,7 @@
 
 from outgrow.capacity.signs.looking import SIGN_NAMES, SIGNS, Looked, look_for_signs
 from outgrow.capacity.signs.sign import (
+    Burn,
     Deploy,
     Finding,
     Missing,
@@ -15,6 +16,7 @@ from outgrow.capacity.signs.sign import (
 __all__ = [
     "SIGNS",
     "SIGN_NAMES",
+    "Burn",
     "Deploy",
     "Finding",
     "Looked",

@@ -9,7 +9,7 @@ import numpy as np
 
 from outgrow.capacity.limits import saturation
 from outgrow.capacity.patterns.surgery import eased
-from outgrow.telemetry import lower_edge_ns, quantile_ms
+from outgrow.telemetry import quantile_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,13 +35,6 @@ def merged(parts: Iterable[Buckets]) -> Buckets:
 def quantile_seconds(buckets: Buckets, ratio: float) -> float:
     """A quantile of a distribution; 0 without calls."""
     return (quantile_ms(buckets, ratio) or 0.0) / 1e3
-
-
-def beyond_ratio(buckets: Buckets, seconds: float) -> float:
-    """Share of calls that took longer."""
-    total = sum(buckets.values())
-    late = sum(count for bucket, count in buckets.items() if lower_edge_ns(bucket) > seconds * 1e9)
-    return late / total if total else 0.0
 
 
 def times_quantile(buckets: Buckets, ratio: float) -> float:

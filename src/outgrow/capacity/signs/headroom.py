@@ -24,7 +24,7 @@ def look(seen: Seen) -> list[Finding] | Missing:
     if told is None:
         return Missing("a forecast, which was refused or never made")
     rates = [calls_of(window) / window.seconds for window in seen.windows if window.seconds]
-    peak = seen.peak_per_second or max(rates, default=told.now_per_second)
+    peak = max(seen.peak_per_second or 0.0, *rates) if rates else told.now_per_second
     knee = told.knee_by_objective_per_second or told.saturation_per_second
     broken = told.broken_objective
     if broken is not None and knee.best <= 0:

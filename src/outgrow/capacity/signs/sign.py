@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from outgrow.capacity.evidence import StatementWindow, Window
     from outgrow.capacity.forecast import Forecast
-    from outgrow.capacity.knees import Objective
 
 CALLS_MIN = 200
 MINUTES_MIN = 5.0
@@ -78,23 +77,39 @@ class Release:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Burn:
+    """How fast the budget of an objective burnt lately, in a long window and in a short one.
+
+    Attributes:
+        promise: The objective in words; with its operation it is told apart.
+        hours: Length of the long window; the short one is a twelfth of it.
+        long_rate: Share of bad calls over the share that is allowed; 0 without calls.
+    """
+
+    operation: str
+    promise: str
+    hours: float
+    long_rate: float
+    short_rate: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """All that signs are looked for in; what is empty was not seen.
 
     Attributes:
         windows: Of the last minutes or hours.
         statements: All that ran in that time, by fingerprint and caller.
-        days: One window for each day, oldest first.
+        days: One window for each day that is over, oldest first.
         told: The forecast; None where it was refused.
         traces: Kept ones.
-        objectives: Of operations.
-        objective_ratio: Share of calls that must be good.
+        burns: How fast the budgets of objectives burn.
         commits: Services whose files each commit touched; of at most 30 files each.
         imports: Services that each service imports.
         deploys: Of late.
         releases: When new versions came, the oldest first.
         service_of: Of each operation.
-        peak_per_second: Highest traffic of the last seven days.
+        peak_per_second: The busiest ten minutes of the last seven days.
     """
 
     windows: tuple[Window, ...] = ()
@@ -102,8 +117,7 @@ class Seen:
     days: tuple[Window, ...] = ()
     told: Forecast | None = None
     traces: tuple[Trace, ...] = ()
-    objectives: tuple[Objective, ...] = ()
-    objective_ratio: float = 0.999
+    burns: tuple[Burn, ...] = ()
     commits: tuple[frozenset[str], ...] = ()
     imports: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     deploys: tuple[Deploy, ...] = ()

@@ -13,6 +13,8 @@ from outgrow.capacity.slopes import slope_of
 
 NAME = "slowing statement"
 WARN, SEVERE = 0.05, 0.20
+CALLS_MIN = 20
+DAY_SECONDS = 86_400.0
 
 
 def look(seen: Seen) -> list[Finding] | Missing:
@@ -20,13 +22,22 @@ def look(seen: Seen) -> list[Finding] | Missing:
     if len(seen.days) < DAYS_MIN:
         return Missing(f"{DAYS_MIN} days of statements")
     means: dict[str, list[tuple[float, float]]] = {}
-    for day, window in enumerate(seen.days):
+    for window in seen.days:
+        sums: dict[str, tuple[int, float]] = {}
         for one in window.statements:
-            if one.calls:
-                mean = one.duration_seconds / one.calls
-                means.setdefault(one.text[:80], []).append((float(day), mean))
+            calls, seconds = sums.get(one.fingerprint, (0, 0.0))
+            sums[one.fingerprint] = calls + one.calls, seconds + one.duration_seconds
+        for fingerprint, (calls, seconds) in sums.items():
+            if calls >= CALLS_MIN:
+                day = window.at_seconds / DAY_SECONDS
+                means.setdefault(fingerprint, []).append((day, seconds / calls))
+    # What is slow and long gone is no sign: of today's statements the text is known.
+    texts = {one.fingerprint: one.text[:80] for one in seen.statements}
     found: list[Finding] = []
-    for text, points in means.items():
+    for fingerprint, points in means.items():
+        text = texts.get(fingerprint)
+        if text is None:
+            continue
         slope = slope_of([day for day, _ in points], [mean for _, mean in points])
         usual = statistics.median(mean for _, mean in points)
         weekly = 7 * slope.best / usual if slope and usual else 0.0
@@ -40,6 +51,12 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     value=weekly,
                     threshold=WARN,
                     text=f"It takes {weekly:.0%} longer each week",
+                    numbers={
+                        "low_percent": 700 * slope.low / usual,
+                        "high_percent": 700 * slope.high / usual,
+                        "mean_ms": 1e3 * points[-1][1],
+                        "days_count": len(points),
+                    },
                 )
             )
     return found

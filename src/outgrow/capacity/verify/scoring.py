@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from outgrow.capacity.forecast import Interval
+from outgrow.capacity.interval import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -41,6 +41,7 @@ from outgrow.dashboard.shapes.deployed import (
 from outgrow.dashboard.shapes.foreseen import (
     Bill,
     Costs,
+    DueAhead,
     Foreseen,
     GrowthPlan,
     LimitAhead,
@@ -105,6 +106,7 @@ __all__ = [
     "DatabaseUse",
     "Databases",
     "DeadLetters",
+    "DueAhead",
     "Entry",
     "ExceptionGroup",
     "Exceptions",

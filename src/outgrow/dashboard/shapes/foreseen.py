@@ -58,6 +58,24 @@ class LimitAhead(msgspec.Struct, frozen=True, kw_only=True):
     by_hand: str = ""
 
 
+class DueAhead(msgspec.Struct, frozen=True, kw_only=True):
+    """When the busiest ten minutes of a day reach four fifths of the first knee.
+
+    Attributes:
+        at_ms: The first such day; None where it is more than two years away, or never comes.
+        early_ms: With the steepest growth and the lowest knee that 90 of 100 draws allow.
+        late_ms: With the flattest and the highest.
+        weekly_percent: How much these peaks grow in a week.
+        days: On how many days that rests.
+    """
+
+    at_ms: float | None
+    early_ms: float | None
+    late_ms: float | None
+    weekly_percent: float
+    days: int
+
+
 class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     """A forecast, or why there is none.
 
@@ -75,6 +93,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
         first: The first limit; with a second that is too near to be told apart.
         ladder: All limits, in the order in which they bind.
         unmeasured_percent: Share of the time of calls that passes at no station.
+        due: When that is, as traffic grows; None where fewer than 14 whole days are known.
         record: Load tests of forecasts before, the latest first.
     """
 
@@ -93,6 +112,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     first: list[str] = []
     ladder: list[LimitAhead] = []
     unmeasured_percent: float | None = None
+    due: DueAhead | None = None
     record: list[Verified] = []
 
 

@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from outgrow.telemetry.records import LogRecord, ProcessTotals, StationTotals
+from outgrow.telemetry.records import LogRecord, ProcessTotals, StatementTotals, StationTotals
 
 Buckets = dict[int, int]
 T = TypeVar("T")
@@ -245,11 +245,12 @@ class ProcessStep(msgspec.Struct, kw_only=True):
 
 
 class WindowSum(msgspec.Struct, kw_only=True):
-    """All that was counted in one window of 10 s.
+    """All that was counted in one window of 10 s, or on a day.
 
     Attributes:
         at_ns: Its beginning.
         stations: By worker; their `seconds` are those of its process.
+        statements: Only where the window is a day.
     """
 
     at_ns: int
@@ -257,6 +258,7 @@ class WindowSum(msgspec.Struct, kw_only=True):
     stations: list[StationSum]
     processes: list[ProcessSum]
     arrivals: list[ArrivalSum]
+    statements: list[StatementTotals] = []
 
 
 class Health(msgspec.Struct, kw_only=True):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from outgrow.errors import FolderError
-from outgrow.telemetry.archive import kept, picking, summing, traces
+from outgrow.telemetry.archive import history, kept, picking, summing, traces
 from outgrow.telemetry.archive.answers import Health
 from outgrow.telemetry.archive.days import LOG_BYTES_MAX, BrokenDayError, Days, name_of
 from outgrow.telemetry.archive.intake import Intake
@@ -298,6 +298,14 @@ class Archive:
     def windows(self, from_ns: int, to_ns: int, /) -> list[WindowSum]:
         """Windows of 10 s one by one, oldest first."""
         return summing.windows(self._reader, from_ns, to_ns)
+
+    def days(self, from_ns: int, to_ns: int, /) -> list[WindowSum]:
+        """What was counted on each day of UTC, oldest first, without histograms."""
+        return history.days(self._reader, from_ns, to_ns)
+
+    def pace(self, from_ns: int, to_ns: int, step_ns: int, /) -> list[StepSum]:
+        """How many requests came in each step, oldest first; steps without any may miss."""
+        return history.pace(self._reader, from_ns, to_ns, step_ns)
 
     def gaps(self, from_ns: int, to_ns: int, /) -> list[GapSum]:
         """Times of which workers told nothing, oldest first."""

@@ -98,12 +98,19 @@ class Reader:
         return {key: count for key, count in found.items() if isinstance(key, tuple)}
 
     def steps(
-        self, kind: Kind, from_ns: int, to_ns: int, step_ns: int, where: dict[str, str]
+        self,
+        kind: Kind,
+        from_ns: int,
+        to_ns: int,
+        step_ns: int,
+        where: dict[str, str],
+        *,
+        is_whole: bool = True,
     ) -> dict[int, Count]:
         """Sums of a period by step, by its beginning, which is a multiple of its length."""
         wanted = {name: [value] for name, value in where.items()}
         found = self.asked(
-            lambda cursor: self._read(cursor, kind, from_ns, to_ns, step_ns, wanted, True)
+            lambda cursor: self._read(cursor, kind, from_ns, to_ns, step_ns, wanted, is_whole)
         )
         return {key: count for key, count in found.items() if isinstance(key, int)}
 

@@ -44,7 +44,8 @@ _decode_used = msgspec.msgpack.Decoder(tuple[list[str], list[str]]).decode
 Texts = dict[tuple[str, str], tuple[str, bytes]]
 
 
-def _fields(kind: Kind, count: Count) -> dict[str, Any]:
+def fields_of(kind: Kind, count: Count) -> dict[str, Any]:
+    """A count by the names of its kind."""
     return {
         **dict(zip(kind.numbers, count.numbers, strict=True)),
         **dict(zip(kind.histograms, count.histograms, strict=True)),
@@ -56,7 +57,7 @@ def calls(reader: Reader, from_ns: int, to_ns: int) -> list[CallSum]:
     """All calls, by caller and callee."""
     found = reader.sums(CALLS, from_ns, to_ns)
     return [
-        CallSum(caller=caller, callee=callee, **_fields(CALLS, count))
+        CallSum(caller=caller, callee=callee, **fields_of(CALLS, count))
         for (caller, callee), count in found.items()
     ]
 
@@ -89,7 +90,7 @@ def statements(reader: Reader, texts: Texts, from_ns: int, to_ns: int) -> list[S
         reads, writes = _decode_used(used) if used else ([], [])
         sums.append(
             StatementTotals(
-                database, fingerprint, text, caller, reads, writes, **_fields(STATEMENTS, count)
+                database, fingerprint, text, caller, reads, writes, **fields_of(STATEMENTS, count)
             )
         )
     return sums
@@ -114,7 +115,7 @@ def stations(reader: Reader, from_ns: int, to_ns: int) -> list[StationSum]:
     period = (to_ns - from_ns) / 1e9
     found: list[StationSum] = []
     for (worker, name, kind), count in reader.sums(STATIONS, from_ns, to_ns).items():
-        used = _station(name, kind, count)
+        used = station(name, kind, count)
         found.append(
             StationSum(worker=worker, seconds=min(period, seconds.get(worker, 0.0)), used=used)
         )
@@ -127,14 +128,15 @@ def station_steps(
     """Stations of one kind over time, oldest first; a step in which one did nothing is missing."""
     found = reader.steps_by_key(STATIONS, from_ns, to_ns, step_ns, {"kind": [kind]})
     steps = [
-        StationStep(worker=worker, at_ns=at_ns, used=_station(name, kind, count))
+        StationStep(worker=worker, at_ns=at_ns, used=station(name, kind, count))
         for ((worker, name, kind), at_ns), count in found.items()
     ]
     return sorted(steps, key=lambda one: (one.at_ns, one.worker, one.used.name))
 
 
-def _station(name: str, kind: str, count: Count) -> StationTotals:
-    fields = _fields(STATIONS, count)
+def station(name: str, kind: str, count: Count) -> StationTotals:
+    """How a station was used."""
+    fields = fields_of(STATIONS, count)
     for latest in STATIONS.latest:
         fields[latest] = int(fields[latest] or 0)
     return StationTotals(name, kind, **fields)
@@ -193,7 +195,7 @@ def processes(
                 at_ns=at_ns,
                 seconds=count.numbers[0] / 1e9,
                 loop_busy_ns=round(share * count.numbers[0]),
-                used=_process(count),
+                used=process(count),
             )
         )
     return sorted(found, key=lambda one: (one.at_ns, one.worker, one.epoch))
@@ -216,12 +218,13 @@ def _worker(
         state=state,
         commit=origin.labels.get("commit", ""),
         labels=origin.labels,
-        used=_process(count),
+        used=process(count),
     )
 
 
-def _process(count: Count) -> ProcessTotals:
-    fields = _fields(PROCESSES, count)
+def process(count: Count) -> ProcessTotals:
+    """What a process used."""
+    fields = fields_of(PROCESSES, count)
     del fields["covered_ns"]
     for name in PROCESSES.latest[1:]:
         fields[name] = int(fields[name] or 0)
@@ -257,19 +260,19 @@ def windows(reader: Reader, from_ns: int, to_ns: int) -> list[WindowSum]:
             WindowSum(
                 at_ns=at_ns,
                 calls=[
-                    CallSum(caller=caller, callee=callee, **_fields(CALLS, count))
+                    CallSum(caller=caller, callee=callee, **fields_of(CALLS, count))
                     for (caller, callee), count in calls.get(at_ns, {}).items()
                 ],
                 stations=[
-                    StationSum(worker=worker, seconds=0.0, used=_station(name, kind, count))
+                    StationSum(worker=worker, seconds=0.0, used=station(name, kind, count))
                     for (worker, name, kind), count in stations.get(at_ns, {}).items()
                 ],
                 processes=[
-                    ProcessSum(epoch=epoch, seconds=count.numbers[0] / 1e9, used=_process(count))
+                    ProcessSum(epoch=epoch, seconds=count.numbers[0] / 1e9, used=process(count))
                     for (_, epoch), count in used.items()
                 ],
                 arrivals=[
-                    ArrivalSum(operation=operation, **_fields(ARRIVALS, count))
+                    ArrivalSum(operation=operation, **fields_of(ARRIVALS, count))
                     for (operation,), count in arrivals.get(at_ns, {}).items()
                 ],
             )
@@ -281,7 +284,7 @@ def arrivals(reader: Reader, from_ns: int, to_ns: int) -> list[ArrivalSum]:
     """How evenly requests came, by operation."""
     found = reader.sums(ARRIVALS, from_ns, to_ns)
     return [
-        ArrivalSum(operation=operation, **_fields(ARRIVALS, count))
+        ArrivalSum(operation=operation, **fields_of(ARRIVALS, count))
         for (operation,), count in found.items()
     ]
 

@@ -80,6 +80,11 @@ class Stock:
         return 7
 
 
+    @operation(idempotent=True)
+    async def picture(self, sku: str) -> str:
+        return sku * 40_000
+
+
 @service
 class Offers:
     prices: Prices
@@ -131,6 +136,11 @@ async def pay() -> int:
     return paid
 
 
+@app.get("/pictures/{sku}")
+async def picture(sku: str, stock: Annotated[Stock, Depends(uses(Stock))]) -> int:
+    return len(await stock.picture(sku))
+
+
 @app.get("/healthy/{sku}")
 def healthy(sku: str) -> int:
     return len(ask("SELECT id FROM items WHERE sku = ?", sku))
@@ -153,6 +163,7 @@ ASKED = {
     "GET /offers/{sku}": 8,
     "POST /sales/{sku}": 8,
     "POST /payments": 25,
+    "GET /pictures/{sku}": 5,
     "GET /healthy/{sku}": 60,
 }
 
@@ -274,8 +285,10 @@ def test_what_an_app_tries_again_is_found(told: dict[str, Any]) -> None:
 
 
 def test_a_link_with_many_calls_in_a_request_is_found(told: dict[str, Any]) -> None:
-    (one,) = _found(told, "chatty link").values()
-    assert one["subject"].startswith("POST /payments -> http 127.0.0.1:")
+    pay, picture = sorted(_found(told, "chatty link").values(), key=lambda one: one["value"])
+    assert pay["subject"].startswith("POST /payments -> http 127.0.0.1:")
+    assert picture["subject"] == "GET /pictures/{sku} -> Stock.picture"
+    assert picture["numbers"]["bytes_per_call"] == pytest.approx(120_000, rel=0.01)
 
 
 def test_signs_lead_to_traces_that_show_them(told: dict[str, Any]) -> None:

@@ -180,7 +180,7 @@ class Foresight:
             )
             statements = statements_of(self._source.statements(from_ns, to_ns))
             evidence = attributed(evidence, statements)
-            history = self._history(to_ns, {group.name: group.runs for group in groups})
+            history = self._history(to_ns, groups, evidence)
             found = forecast(evidence, objectives=self._objectives(), history=history)
             traits = traits_of(evidence.windows(), statements)
             told = Told(evidence, found, groups, traits, statements, history)
@@ -190,12 +190,13 @@ class Foresight:
             self._kept[key] = (time.monotonic() + kept_seconds, told)
             return told
 
-    def _history(self, to_ns: int, runs: dict[str, list[str]]) -> History:
+    def _history(self, to_ns: int, groups: Sequence[shapes.Group], evidence: Recorded) -> History:
         """The days before; those who hold the lock may ask."""
         today, known = to_ns // DAY_NS, self._days
         if known is not None and known[0] == today and time.monotonic() < known[1]:
             return known[2]
-        found = history_in(self._source, to_ns, self._record(), runs)
+        runs = {group.name: group.runs for group in groups}
+        found = history_in(self._source, to_ns, self._record(), runs, evidence)
         self._days = (today, time.monotonic() + DAYS_KEPT_SECONDS, found)
         return found
 

@@ -117,7 +117,7 @@ class Stored:
     def trace(self, trace_id: bytes) -> tuple[list[SpanRecord], list[LogRecord]]:
         return [one for one in self.spans if one.trace_id == trace_id], self.lines
 
-    def days(self, from_ns: int, to_ns: int) -> list[WindowSum]:
+    def days(self, from_ns: int, to_ns: int, callers: Sequence[str]) -> list[WindowSum]:
         return []
 
     def pace(self, from_ns: int, to_ns: int, step_ns: int) -> list[source.StepSum]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -112,7 +113,7 @@ class Recorded:
     def newest_spans(self, from_ns: int, to_ns: int, limit: int) -> list[SpanRecord]:
         return []
 
-    def days(self, from_ns: int, to_ns: int) -> list[WindowSum]:
+    def days(self, from_ns: int, to_ns: int, callers: Sequence[str]) -> list[WindowSum]:
         return []
 
     def pace(self, from_ns: int, to_ns: int, step_ns: int) -> list[StepSum]:

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("duckdb")
 pytest.importorskip("scipy")
 
+from outgrow.capacity import Recorded
 from outgrow.dashboard.dating import due_words
 from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.history import history_in
@@ -17,6 +18,7 @@ from outgrow.dashboard.objectives import Promise
 from outgrow.dashboard.shapes import DueAhead, Signs
 from outgrow.telemetry import (
     Archive,
+    LinkTotals,
     ProcessTotals,
     RouteTotals,
     StatementTotals,
@@ -58,6 +60,7 @@ class Told:
             "errors": calls / 50,
             "hold": calls * HOLD_NS,
             "statement": spent_ns,
+            "bytes": calls * 3000 * DAILY_SLOWING**day,
             "cpu": calls * 2 * 10**6 * DAILY_GROWTH**day,
         }
         for name, more in added.items():
@@ -77,6 +80,11 @@ class Told:
                     *("GET", "/buy", calls, total["errors"]),
                     duration_ns=total["hold"],
                     buckets=buckets,
+                )
+            ],
+            links=[
+                LinkTotals(
+                    *("GET /buy", "Stock.take", calls), crossed=calls, sent_bytes=total["bytes"]
                 )
             ],
             statements=[
@@ -144,7 +152,7 @@ def test_a_forecast_says_the_day_on_which_the_first_limit_is_near(
     assert "At the growth of the last 15 days, +14.9 % a week, " in told.sentence
 
 
-@pytest.mark.parametrize("sign", ["slowing statement", "burning objective"])
+@pytest.mark.parametrize("sign", ["slowing statement", "burning objective", "growing payload"])
 def test_signs_that_need_days_are_found(signs: Signs, sign: str) -> None:
     assert sign in {one.sign for one in signs.signs}
     assert sign not in {one.sign for one in signs.missing}
@@ -169,12 +177,19 @@ def test_an_objective_burns_by_the_longest_window_that_says_so(signs: Signs) -> 
     assert one.text.endswith("over 72 h: 99 % without an error")
 
 
+def test_what_is_sent_from_process_to_process_grows_by_the_week(signs: Signs) -> None:
+    (one,) = [one for one in signs.signs if one.sign == "growing payload"]
+    assert one.subject == "GET /buy -> Stock.take"
+    # The days before the last one: 3 % a day, of the middle of them.
+    assert one.numbers["weekly_percent"] == pytest.approx(21, abs=2)
+
+
 def test_what_a_load_test_sent_is_no_peak(archive: Archive, clock: Clock) -> None:
-    without = history_in(archive, clock.now_ns, [], {})
+    without = history_in(archive, clock.now_ns, [], {}, Recorded(recorded=()))
     day_ns = clock.now_ns // DAY_NS * DAY_NS - DAY_NS
     test = verified((day_ns + DAY_NS) / 1e6)
     whole = type(test)(**{**_fields(test), "from_ms": day_ns / 1e6})
-    found = history_in(archive, clock.now_ns, [whole], {})
+    found = history_in(archive, clock.now_ns, [whole], {}, Recorded(recorded=()))
     assert without.peaks_per_second[-1] > 0
     assert found.peaks_per_second == (*without.peaks_per_second[:-1], 0.0)
 

@@ -35,8 +35,8 @@ def look(seen: Seen) -> list[Finding] | Missing:
         mean = one.calls / runs[one.caller] if runs.get(one.caller) else 0.0
         times = max(mean, times_quantile(one.per_parent, 0.95))
         size = one.bytes / max(one.calls, 1)
-        severity = severity_of(times, WARN_CALLS, SEVERE_CALLS)
-        severity = severity_of(size, WARN_BYTES, SEVERE_BYTES) or severity
+        by_calls = severity_of(times, WARN_CALLS, SEVERE_CALLS)
+        severity = severity_of(size, WARN_BYTES, SEVERE_BYTES) or by_calls
         if severity:
             cost = times * 2 * CROSSING_SECONDS
             found.append(
@@ -44,8 +44,8 @@ def look(seen: Seen) -> list[Finding] | Missing:
                     sign=NAME,
                     severity=severity,
                     subject=f"{one.caller} -> {one.callee}",
-                    value=times,
-                    threshold=WARN_CALLS,
+                    value=times if by_calls else size,
+                    threshold=WARN_CALLS if by_calls else WARN_BYTES,
                     text=_said(one, times, size, cost),
                     numbers={
                         "calls_count": one.calls,

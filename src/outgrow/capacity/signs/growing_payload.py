@@ -14,6 +14,7 @@ from outgrow.capacity.slopes import slope_of
 NAME = "growing payload"
 WARN_BYTES, SEVERE_BYTES = 256_000.0, 1_000_000.0
 WEEKLY = 0.10
+DAY_SECONDS = 86_400.0
 
 
 def look(seen: Seen) -> list[Finding] | Missing:
@@ -45,8 +46,8 @@ def _weekly(seen: Seen, caller: str, callee: str) -> float:
     if len(seen.days) < DAYS_MIN:
         return 0.0
     points = [
-        (float(day), one.bytes / one.calls)
-        for day, window in enumerate(seen.days)
+        (window.at_seconds / DAY_SECONDS, one.bytes / one.calls)
+        for window in seen.days
         for one in window.links
         if (one.caller, one.callee) == (caller, callee) and one.calls
     ]

@@ -299,9 +299,9 @@ class Archive:
         """Windows of 10 s one by one, oldest first."""
         return summing.windows(self._reader, from_ns, to_ns)
 
-    def days(self, from_ns: int, to_ns: int, /) -> list[WindowSum]:
-        """What was counted on each day of UTC, oldest first, without histograms."""
-        return history.days(self._reader, from_ns, to_ns)
+    def days(self, from_ns: int, to_ns: int, callers: Sequence[str], /) -> list[WindowSum]:
+        """What was counted on each day of UTC, of requests and calls of some, no histograms."""
+        return history.days(self._reader, from_ns, to_ns, callers)
 
     def pace(self, from_ns: int, to_ns: int, step_ns: int, /) -> list[StepSum]:
         """How many requests came in each step, oldest first; steps without any may miss."""

@@ -13,6 +13,8 @@ from outgrow.telemetry.archive.kinds import CALLS, PROCESSES, STATEMENTS, STATIO
 from outgrow.telemetry.records import StatementTotals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outgrow.telemetry.archive.kinds import Count, Key
     from outgrow.telemetry.archive.reading import Reader
 
@@ -21,12 +23,18 @@ DAY_NS = 86_400 * 10**9
 _Days = dict[int, dict["Key", "Count"]]
 
 
-def days(reader: Reader, from_ns: int, to_ns: int) -> list[WindowSum]:
+def days(reader: Reader, from_ns: int, to_ns: int, callers: Sequence[str]) -> list[WindowSum]:
     """Each day of UTC in which something was told, oldest first; histograms are empty.
 
-    Of calls these are the requests, and of statements the texts are left out.
+    Of statements the texts are left out.
+
+    Args:
+        reader: Reads the files.
+        from_ns: The period's beginning.
+        to_ns: Its end.
+        callers: Whose calls are told besides the requests.
     """
-    calls = _by_day(reader, CALLS, from_ns, to_ns, {"caller": [""]})
+    calls = _by_day(reader, CALLS, from_ns, to_ns, {"caller": ["", *callers]})
     statements = _by_day(reader, STATEMENTS, from_ns, to_ns, {})
     stations = _by_day(reader, STATIONS, from_ns, to_ns, {})
     processes = _by_day(reader, PROCESSES, from_ns, to_ns, {})

@@ -221,7 +221,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
                 assert answer.status_code == 200, running.log()
         wait_for(lambda: _is_told(seen), "all requests and statements", SEEN_SECONDS)
         seen.until_kept("POST /sales/{sku}", "INSERT notes")
-        found = seen.ask("signs?from=-1h&limit=200")
+        found = wait_for(lambda: seen.ask("signs?from=-1h&limit=200"), "signs", SEEN_SECONDS)
         yield {**found, "examples": {id: seen.ask(f"traces/{id}") for id in _ids(found)}}
 
 

@@ -78,19 +78,30 @@ def check(
             talk("`--coupling` goes alone: ask for `--against` and `--write-schema` without it")
             raise typer.Exit(EXIT_MISUSE)
         _check_coupling(targets or ["."], is_json=json)
-        return
+    else:
+        _check_code(targets or (), app_dir, against, write_schema, is_json=json)
+
+
+def _check_code(
+    targets: Sequence[str],
+    app_dir: str | None,
+    against: str | None,
+    write_schema: str | None,
+    *,
+    is_json: bool,
+) -> None:
     begun = time.monotonic()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # what the code prints while it is imported
-            code = code_of(targets or (), app_dir)
+            code = code_of(targets, app_dir)
             found = findings_of(code)
-            breaks = _breaks(code, targets or (), against, write_schema)
+            breaks = _breaks(code, targets, against, write_schema)
     except (AppError, NotRunningError) as problem:  # scripts must tell this from what was found
         talk(str(problem))
         raise typer.Exit(EXIT_MISUSE) from None
     seconds = time.monotonic() - begun
     count = len(code.wanted_files())
-    if json:
+    if is_json:
         rows = [dataclasses.asdict(each) for each in found]
         told: dict[str, Any] = {"findings": rows, "files": count, "seconds": round(seconds, 3)}
         if against:

@@ -170,14 +170,7 @@ def planned(
         objective=objective_in_words(binding_objective(told)),
         currency="" if prices is None else prices.currency,
         change=_change(advices, groups),
-        foretold=_foretold(
-            told,
-            [
-                step.moved.pattern
-                for step, advice in zip(plan.steps, advices, strict=True)
-                if advice.by == "apply"
-            ],
-        ),
+        foretold=_foretold(told, plan.steps, advices),
     )
     return msgspec.structs.replace(found, sentence=_sentence(found))
 
@@ -199,10 +192,17 @@ def _change(advices: Sequence[Advice], groups: Sequence[shapes.Group]) -> shapes
     )
 
 
-def _foretold(told: Forecast, patterns: Sequence[Pattern]) -> shapes.Gain | None:
-    """What those that `outgrow apply` carries out bring, and nothing else is done."""
+def _foretold(
+    told: Forecast, steps: Sequence[GrowthStep], advices: Sequence[Advice]
+) -> shapes.Gain | None:
+    """What the steps that `outgrow apply` carries out bring, and nothing else is done."""
     from outgrow.capacity import Together, propose, stacked
 
+    patterns = [
+        step.moved.pattern
+        for step, advice in zip(steps, advices, strict=True)
+        if advice.by == "apply"
+    ]
     if not patterns:
         return None
     (one,) = propose(stacked(told.model, told.draws), [Together(tuple(patterns))])

@@ -184,7 +184,7 @@ function Plan(props: { plan: GrowthPlan }) {
           <li key={step.pattern.title}>
             <Words text={step.pattern.title} />
             <span class="under"><Words text={`${BY[step.by]}: ${step.pattern.how}`} /></span>
-            <span class="under">bears {rate(step.knee_after.best)} requests/s then ({rate(step.knee_after.low)} to {rate(step.knee_after.high)}), where {step.first_after} binds{step.money_per_month === null ? "" : `; ${money(step.money_per_month, plan.currency)} more`}</span>
+            <span class="under">bears {rate(step.knee_after.best)} requests/s then ({rate(step.knee_after.low)} to {rate(step.knee_after.high)}), where {step.first_after} binds{step.money_per_month ? `; ${money(step.money_per_month, plan.currency)} more` : ""}</span>
           </li>
         ))}
       </ol>
@@ -209,14 +209,14 @@ const WAYS = (currency: string): Column<Way>[] => [
   { name: "Bears, requests/s", n: true, by: (way) => way.after.best, cell: (way) => <><Sure one={way.after} /><span class="under">before: {rate(way.before.best)} ({rate(way.before.low)} to {rate(way.before.high)})</span></> },
   { name: "Then binds", cell: (way) => way.first_after },
   { name: "Effort", cell: (way) => way.effort },
-  { name: "Costs more", n: true, by: (way) => way.money_per_month, cell: (way) => <>{way.workers ? `${way.workers} workers` : "–"}<span class="under">{money(way.money_per_month, currency)}</span></> },
+  { name: "Costs more", n: true, by: (way) => way.money_per_month, cell: (way) => <>{way.workers ? `${way.workers} ${Math.abs(way.workers) === 1 ? "worker" : "workers"}` : "–"}<span class="under">{money(way.money_per_month, currency)}</span></> },
 ];
 
 const BY = { apply: "outgrow apply does it", hand: "by hand", itself: "by itself" };
 
 /** What something costs in a month. */
 function money(much: number | null, currency: string) {
-  return much === null ? "" : `${much.toLocaleString("en", { maximumFractionDigits: 2 })} ${currency} a month`;
+  return !much ? "" : `${much.toLocaleString("en", { maximumFractionDigits: 2 })} ${currency} a month`;
 }
 
 function Ways(props: { plan: GrowthPlan }) {

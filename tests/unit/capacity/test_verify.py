@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import cycle
 
@@ -13,6 +14,7 @@ import pytest
 from outgrow.capacity import Course, Driver, Interval, Sending, Step, first_of, loads_of, score
 from outgrow.capacity.verify.course import STEPS_COUNT
 from outgrow.capacity.verify.driving import IN_FLIGHT_MAX
+from outgrow.capacity.verify.scoring import knee_of
 from tests.unit.capacity.made import steady
 from tests.unit.capacity.virtual import Virtual, passing
 
@@ -215,6 +217,26 @@ def test_less_than_was_foretold_says_nothing_where_others_kept_the_machine_busy(
         said = Interval(best=best, low=0.9 * best, high=1.1 * best)
         found = score(said, [], course.steps, is_reached=True, is_disturbed=True)
         assert found.is_held is is_held
+
+
+def test_the_knee_is_that_of_the_kind_that_falls_short_of_the_others() -> None:
+    step = Step(
+        rate_per_second=100.0,
+        seconds=10.0,
+        sent=1000,
+        good=850,
+        bad=0,
+        turned_down=0,
+        late_seconds=0.0,
+        p50_seconds=0.1,
+        p99_seconds=1.0,
+        sent_by_kind=(700, 300),
+        good_by_kind=(690, 160),
+    )
+    assert knee_of([step]).best == pytest.approx(100 * 160 / 300)
+    alike = replace(step, good_by_kind=(600, 250))
+    assert knee_of([alike, alike]).best == pytest.approx(85.0)
+    assert knee_of([alike]).width_ratio > knee_of([alike, alike]).width_ratio > 1
 
 
 def test_requests_of_others_are_borne_as_well() -> None:

@@ -12,6 +12,7 @@ Source:
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -84,6 +85,8 @@ class Step:
         turned_down: Of the good ones, those of status 4xx: the app does not take what is sent.
         late_seconds: By how much 1 in 100 was sent too late.
         p50_seconds: Of answers that were served; 0 where there were none.
+        sent_by_kind: Requests that were due, by kind; empty where that is not told.
+        good_by_kind: Answers that were served, likewise.
         seconds_by_kind: All times of those answers in their order, by kind.
     """
 
@@ -96,6 +99,8 @@ class Step:
     late_seconds: float
     p50_seconds: float
     p99_seconds: float
+    sent_by_kind: tuple[int, ...] = ()
+    good_by_kind: tuple[int, ...] = ()
     seconds_by_kind: tuple[tuple[float, ...], ...] = ()
 
     @property
@@ -134,27 +139,28 @@ class Driver:
         loop = asyncio.get_running_loop()
         began = due = loop.time()
         self._ended = []
-        dues: list[float] = []
+        dues: list[tuple[float, int]] = []
         while (due := due + self.chance.expovariate(rate_per_second)) < began + seconds:
             if (pause := due - loop.time()) > 0:
                 await asyncio.sleep(pause)
-            dues.append(due)
-            self._begin(due, loop.time())
+            dues.append((due, self._begin(due, loop.time())))
         if (pause := began + seconds - loop.time()) > 0:
             await asyncio.sleep(pause)
         from_time = began + SETTLING_RATIO * seconds
         counted = [one for one in self._ended if one.due + one.seconds >= from_time]
-        sent = sum(due >= from_time for due in dues)
+        sent = Counter(kind for due, kind in dues if due >= from_time)
         return self._counted(counted, sent, rate_per_second, loop.time() - from_time)
 
-    def _begin(self, due: float, now: float) -> None:
+    def _begin(self, due: float, now: float) -> int:
+        """Send what is drawn, if not too many are under way; its kind."""
         drawn = self.draw()
         if len(self._under_way) >= IN_FLIGHT_MAX:
             self._ended.append(Ended(drawn.kind, due, now - due, now - due, 0))
-            return
+            return drawn.kind
         task = asyncio.create_task(self._one(drawn, due, now - due))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
+        return drawn.kind
 
     async def _one(self, drawn: Sending, due: float, late_seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -167,7 +173,7 @@ class Driver:
         self._ended.append(Ended(drawn.kind, due, late_seconds, loop.time() - due, status))
 
     def _counted(
-        self, ended: Sequence[Ended], sent: int, rate_per_second: float, seconds: float
+        self, ended: Sequence[Ended], sent: Counter[int], rate_per_second: float, seconds: float
     ) -> Step:
         good = [one for one in ended if one.is_good]
         times = sorted(one.seconds for one in good)
@@ -177,13 +183,15 @@ class Driver:
         return Step(
             rate_per_second=rate_per_second,
             seconds=seconds,
-            sent=sent,
+            sent=sent.total(),
             good=len(good),
             bad=len(ended) - len(good),
             turned_down=sum(one.status >= _REFUSED for one in good),
             late_seconds=quantile(sorted(one.late_seconds for one in ended), 0.99),
             p50_seconds=quantile(times, 0.5),
             p99_seconds=quantile(times, 0.99),
+            sent_by_kind=tuple(sent[kind] for kind in range(self.kinds)),
+            good_by_kind=tuple(len(each) for each in by_kind),
             seconds_by_kind=tuple(tuple(sorted(each)) for each in by_kind),
         )
 

@@ -1,7 +1,9 @@
 """What a load test says of a forecast: where the knee is, what is full there, and how far off.
 
-The knee is the most that was served in a step. Requests come by chance, so what is counted in some
-seconds is not exact either: it has the interval of a Poisson count.
+The knee is the most that was served at one rate, of the mix as a whole: where one kind of requests
+falls short of the others, what all would be served at in their shares is told by that kind.
+Requests come by chance, so what is counted in some seconds is not exact either: it has the interval
+of a Poisson count.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _NORMAL_95 = 1.645
 FULL_RATIO = 0.85
 """Stations as full as this, of the fullest one, are full as well; the innermost is to blame."""
+CHANCE_DEVIATIONS = 3.0
+"""A kind that falls short by more standard deviations of its count is what limits the mix."""
 INNERMOST = ("cpu", "gil", "loop", "lock", "downstream", "queue", "pool", "threads", "bulkhead")
 """Kinds by how much they hold others: those that hold nothing first."""
 
@@ -75,10 +79,7 @@ def score(
         is_disturbed: Others kept the machine busy: less than was foretold is no fault of it then.
         is_other_mix: What was sent went to other routes than the forecast is of.
     """
-    best = max(steps, key=lambda step: step.good_per_second)
-    off = _NORMAL_95 * math.sqrt(max(best.good, 1)) / best.seconds
-    knee = best.good_per_second + others_per_second
-    measured = Interval(best=knee, low=max(knee - off, 0.0), high=knee + off)
+    measured = knee_of(steps, others_per_second)
     is_held: bool | None = None
     if is_reached:
         is_held = measured.high >= foretold.low and measured.low <= foretold.high
@@ -97,6 +98,32 @@ def score(
         first_measured=first_measured if is_reached else "",
         is_held=is_held,
     )
+
+
+def knee_of(steps: Sequence[Step], others_per_second: float = 0.0) -> Interval:
+    """The most that was served, in requests of the whole mix a second, with those of others."""
+    by_rate: dict[float, list[Step]] = {}
+    for step in steps:
+        by_rate.setdefault(step.rate_per_second, []).append(step)
+    rate, count = max(_served(each) for each in by_rate.values())
+    off = rate * _NORMAL_95 / math.sqrt(max(count, 1))
+    knee = rate + others_per_second
+    return Interval(best=knee, low=max(knee - off, 0.0), high=knee + off)
+
+
+def _served(steps: Sequence[Step]) -> tuple[float, int]:
+    """What was served a second at one rate, and the count that tells it."""
+    seconds = sum(step.seconds for step in steps)
+    sent, good = sum(step.sent for step in steps), sum(step.good for step in steps)
+    found = good / seconds, good
+    for kind in range(len(steps[0].sent_by_kind)):
+        due = sum(step.sent_by_kind[kind] for step in steps)
+        served = sum(step.good_by_kind[kind] for step in steps)
+        # Chance has some kind fall a little short of the others in each step.
+        most = (served + CHANCE_DEVIATIONS * math.sqrt(due)) / due if due else 1.0
+        if most < found[0] * seconds / sent:
+            found = sent / seconds * served / due, served
+    return found
 
 
 def first_of(loads: Mapping[str, tuple[str, float]]) -> str:

@@ -28,7 +28,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(RUN) pip install -qq --constraint constraints.txt --group dev --editable '.[all]'
 	@touch $(READY)
 
-demo: $(READY) ## run the example shop under load; DEMO_SECONDS=30 ends by itself
+demo: $(READY) ## run the example shop, foresee its first limit and measure it: three minutes; DEMO_SECONDS=300 carries out a plan, too
 	@$(RUN) examples.demo
 
 test: $(READY) ## the tests, except slow ones and those that need a browser

@@ -45,14 +45,18 @@ class Child:
 
 
 async def start(
-    *words: str, output: IO[bytes], folder: Path, environment: dict[str, str] | None = None
+    *words: str,
+    output: IO[bytes],
+    folder: Path,
+    errors: IO[bytes] | None = None,
+    environment: dict[str, str] | None = None,
 ) -> Child:
-    """Start a process in `folder` that writes to the open file `output`."""
+    """Start a process in `folder` that writes to the open file `output`, errors as well."""
     process = await asyncio.create_subprocess_exec(
         *words,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=errors or output,
         cwd=folder,
         env={**os.environ, **(environment or {})},
         start_new_session=True,

@@ -1,8 +1,11 @@
 """The shop under Outgrow in three groups, with traffic, its page and its live status: `make demo`.
 
-While all of it serves, one service moves from a group of its own to another.
+While all of it serves, one service moves from a group of its own to another. After a minute and a
+half there is a forecast of what breaks first, which a load test verifies: the last sentence says
+what was predicted and what was measured. On a terminal the demo then goes on until Ctrl+C.
 
-    DEMO_SECONDS=30 make demo    ends by itself, with one measured sentence
+    DEMO_SECONDS=300 make demo   begins in one process, and carries out a plan and measures it too
+    DEMO_SECONDS=30 make demo    ends after half a minute, without a forecast
     DEMO_RATE=120 make demo      sends so many requests a second
 
 DEMO_PORT (8000) is the first port to try, DEMO_FOLDER (.outgrow/demo) holds all state; the shop
@@ -28,6 +31,7 @@ from typing import IO, Any
 from examples.busiest import busiest
 from examples.children import Child, start
 from examples.exchange import Address, Exchange
+from examples.proof import ProofError, Scene, foretell, gain, outgrow, sentence, verify
 from examples.screen import Screen
 from examples.shop.places import DATABASES, databases_in
 
@@ -37,7 +41,15 @@ MOVE = b'{"moves": ["recommendations=desk"]}'
 MOVED = "`recommendations` moved from group `advice` to `desk`"
 MOVE_SECONDS = 15.0
 MOVE_SECONDS_MAX = 60.0
-DEFAULT_RATE = "90"
+DEFAULT_RATE = "50"
+PROOF_SECONDS_MIN = 120.0
+"""A demo that is to be shorter makes no forecast."""
+PLAN_SECONDS_MIN = 240.0
+"""One that may take so long begins in one process, and carries out a plan."""
+PLAN_RATE = "35"
+"""What one process bears at a third of its load."""
+PLAN_RATIO = 1.4
+"""The plan is to bear so much more than the first limit."""
 DEFAULT_PORT = "8000"
 DEFAULT_FOLDER = ROOT / ".outgrow" / "demo"
 PORTS_COUNT = 100
@@ -58,6 +70,22 @@ class Stage:
     port: int
     folder: Path
     lock: IO[bytes]
+    seconds: float
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether there is time for a forecast and a load test."""
+        return self.seconds >= PROOF_SECONDS_MIN
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether there is time for a plan as well."""
+        return PLAN_SECONDS_MIN <= self.seconds < float("inf")
+
+    @property
+    def rate(self) -> str:
+        """Requests a second."""
+        return os.environ.get("DEMO_RATE") or (PLAN_RATE if self.is_planned else DEFAULT_RATE)
 
     @property
     def address(self) -> str:
@@ -93,7 +121,7 @@ def main() -> int:
 
 async def _play(seconds: float) -> int:
     stopped = asyncio.Event()
-    stage = _stage()
+    stage = _stage(seconds)
     async with AsyncExitStack() as stack:
         stack.enter_context(stage.lock)
         shop = await stack.enter_async_context(_shop(stage))
@@ -104,13 +132,71 @@ async def _play(seconds: float) -> int:
             say("Stopped before the shop was ready; nothing was measured.")
             return 1
         page = await _page(stage, shop, control, stopped)
-        _introduce(stage, seconds, page)
-        await stack.enter_async_context(_traffic(stage))
-        moving = asyncio.create_task(_move(stage, min(MOVE_SECONDS, seconds / 2)))
-        last = await _watch(stage, shop, control, seconds=seconds, stopped=stopped)
+        _introduce(stage, page)
+        scene = Scene(folder=stage.folder, stopped=stopped, say=say)
+        last, told = await _with_traffic(stage, shop, control, scene)
+        proved: list[str] = []
+        if told is not None:
+            proved = await _proved(stage, scene, told)
+            if sys.stdout.isatty() and seconds == float("inf") and not stopped.is_set():
+                say("\n".join(["", *proved, "", "It goes on until Ctrl+C."]))
+                async with _traffic(stage):
+                    last = await _watch(stage, shop, control, scene, seconds=seconds) or last
+        say("Stopping the shop ...")
+    return _conclude(stage, last, proved)
+
+
+async def _with_traffic(
+    stage: Stage, shop: Child, control: Exchange, scene: Scene
+) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """The last status, and the forecast; None where there is none."""
+    async with _traffic(stage):
+        moving = asyncio.create_task(_move(stage, min(MOVE_SECONDS, stage.seconds / 2)))
+        foretold = asyncio.create_task(foretell(scene)) if stage.is_proved else None
+        last = await _watch(stage, shop, control, scene, seconds=stage.seconds, until=foretold)
         moving.cancel()
-        say("Stopping the traffic and the shop ...")
-    return _conclude(stage, last)
+        say("Stopping the traffic ...")
+    if foretold is None:
+        return last, None
+    try:
+        return last, await foretold
+    except ProofError as error:
+        if not scene.stopped.is_set():
+            say(f"Not verified: {error}.")
+        return last, None
+
+
+async def _proved(stage: Stage, scene: Scene, told: dict[str, Any]) -> list[str]:
+    """Sentences that were measured then and there."""
+    found: list[str] = []
+    try:
+        say("A load test drives the shop up to what the forecast says, for about a minute:")
+        before = await verify(scene)
+        found.append(sentence(before))
+        if stage.is_planned:
+            say(f"\n{found[0]}\n")
+            found.append(await _grown(stage, scene, told, before))
+    except ProofError as error:
+        if not scene.stopped.is_set():
+            say(f"Not verified: {error}.")
+    return found
+
+
+async def _grown(stage: Stage, scene: Scene, told: dict[str, Any], before: dict[str, Any]) -> str:
+    """Carry out a plan, and measure again; says what it has brought."""
+    path = str(stage.folder.resolve() / "growth.json")
+    times = f"{PLAN_RATIO * told['headroom']['best']:.1f}"
+    say(f"A plan for {times} times the traffic, of what can be done without touching code:")
+    answer = await outgrow(scene, "plan", times, "--only-placement", "--json", "--out", path)
+    plan = json.loads(answer[-1])
+    say(f"  {plan['sentence']}")
+    if not plan["steps"]:
+        return "No change of placement moves the first limit: no plan was carried out."
+    title = "; ".join(step["pattern"]["title"] for step in plan["steps"])
+    for line in await outgrow(scene, "apply", path):
+        say(f"  {line}")
+    say("The same load test, up to what the plan says:")
+    return gain(title, before, await verify(scene, "--plan", path))
 
 
 def _stop_on_signals(stopped: asyncio.Event, shop: Child) -> None:
@@ -123,7 +209,7 @@ def _stop_on_signals(stopped: asyncio.Event, shop: Child) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop)
 
 
-def _stage() -> Stage:
+def _stage(seconds: float) -> Stage:
     """The first port that is free, with a folder that no other demo uses."""
     first = int(os.environ.get("DEMO_PORT") or DEFAULT_PORT)
     top = os.environ.get("DEMO_FOLDER") or DEFAULT_FOLDER
@@ -136,11 +222,19 @@ def _stage() -> Stage:
         if port != first:
             say(f"Port {first} or its folder is taken: using {port}.")
         of_shop = [f"{name}.db*" for name in (*DATABASES, "durable")]
-        for name in ("run.log", "traffic.json", "plan.json", *of_shop):
+        for name in (
+            "run.log",
+            "traffic.json",
+            "plan.json",
+            "growth.json",
+            "verified.json",
+            "verb.*",
+            *of_shop,
+        ):
             for old in folder.glob(name):
                 old.unlink()
         shutil.rmtree(folder / "telemetry", ignore_errors=True)
-        return Stage(port=port, folder=folder, lock=lock)
+        return Stage(port=port, folder=folder, lock=lock, seconds=seconds)
     raise DemoError(f"no port from {first} to {first + PORTS_COUNT - 1} is free")
 
 
@@ -178,9 +272,13 @@ def _is_free(port: int) -> bool:
 async def _shop(stage: Stage) -> AsyncGenerator[Child]:
     words = [sys.executable, "-m", "outgrow", "run", "--port", str(stage.port)]
     words += ["--folder", str(stage.folder.resolve()), "--no-access-log"]
+    folder = SHOP
+    if stage.is_planned:  # all in one process: the folder has no outgrow.toml with groups
+        words += ["examples.shop.api:app", "--app-dir", str(ROOT), "--workers", "1"]
+        folder = stage.folder
     environment = databases_in(stage.folder)
     with stage.log.open("wb") as output:
-        child = await start(*words, output=output, folder=SHOP, environment=environment)
+        child = await start(*words, output=output, folder=folder, environment=environment)
     try:
         yield child
     finally:
@@ -190,7 +288,7 @@ async def _shop(stage: Stage) -> AsyncGenerator[Child]:
 @asynccontextmanager
 async def _traffic(stage: Stage) -> AsyncGenerator[Child]:
     words = [sys.executable, "-m", "examples.traffic", stage.address, "--seconds", "0", "--json"]
-    words += ["--rate", os.environ.get("DEMO_RATE") or DEFAULT_RATE]
+    words += ["--rate", stage.rate]
     with stage.traffic_report.open("wb") as output:
         child = await start(*words, output=output, folder=ROOT)
     try:
@@ -234,14 +332,22 @@ def _may_watch() -> bool:
 
 
 async def _watch(
-    stage: Stage, shop: Child, control: Exchange, *, seconds: float, stopped: asyncio.Event
+    stage: Stage,
+    shop: Child,
+    control: Exchange,
+    scene: Scene,
+    *,
+    seconds: float,
+    until: asyncio.Task[Any] | None = None,
 ) -> dict[str, Any] | None:
-    """Show the status until the time is over; returns the last one seen."""
+    """Show the status until the time is over, or something is done; returns the last one seen."""
     last: dict[str, Any] | None = None
     end = time.monotonic() + seconds
     with Screen(sys.stdout) as screen:
-        while not stopped.is_set() and time.monotonic() < end:
-            await _pause(stopped, min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
+        while not scene.stopped.is_set() and time.monotonic() < end:
+            if until is not None and until.done():
+                break
+            await scene.pause(min(LOOK_SECONDS, max(0.0, end - time.monotonic())))
             _still_running(stage, shop)
             if status := await _look(control):
                 last = status
@@ -250,7 +356,9 @@ async def _watch(
 
 
 async def _move(stage: Stage, seconds: float) -> None:
-    """Have one service move while all of it serves."""
+    """Have one service move while all of it serves, where it has a group of its own."""
+    if stage.is_planned:
+        return
     await asyncio.sleep(seconds)
     address = Address(unix_path=str(stage.folder / "control.sock"))
     exchange = Exchange(address=address, answer_seconds=MOVE_SECONDS_MAX)
@@ -280,8 +388,7 @@ async def _pause(stopped: asyncio.Event, seconds: float) -> None:
         return
 
 
-def _introduce(stage: Stage, seconds: float, page: str | None) -> None:
-    how_long = "until Ctrl+C" if seconds == float("inf") else f"for {seconds:g} s"
+def _introduce(stage: Stage, page: str | None) -> None:
     look = page or "needs `pip install 'outgrow[watch]'`"
     say(f"""
   Look        {look}
@@ -293,12 +400,27 @@ def _introduce(stage: Stage, seconds: float, page: str | None) -> None:
   Its jobs    outgrow jobs --folder {stage.folder}
   Its words   outgrow logs --follow --folder {stage.folder}
 
-Sending {os.environ.get("DEMO_RATE") or DEFAULT_RATE} requests a second {how_long}.
+Sending {stage.rate} requests a second. {_how_long(stage)}
 """)
 
 
-def _conclude(stage: Stage, last: dict[str, Any] | None) -> int:
-    sentence = busiest(last) if last else ""
+def _how_long(stage: Stage) -> str:
+    if not stage.is_proved:
+        return f"It ends after {stage.seconds:g} s; without DEMO_SECONDS there is a forecast, too."
+    if stage.is_planned:
+        return (
+            "In about 90 s there is a forecast; a load test of it, a plan, and a test of that\n"
+            "come then. All of it takes about five minutes; Ctrl+C ends it at any time."
+        )
+    after = ", and it goes on until Ctrl+C" if sys.stdout.isatty() else ""
+    return (
+        "In about 90 s there is a forecast, and a load test of about a minute verifies it: about\n"
+        f"three minutes until the last sentence{after}. Ctrl+C ends it at any time."
+    )
+
+
+def _conclude(stage: Stage, last: dict[str, Any] | None, proved: list[str]) -> int:
+    measured = proved or ([busiest(last)] if last else [])
     try:
         report = json.loads(stage.traffic_report.read_text())
     except (OSError, ValueError):
@@ -311,10 +433,10 @@ def _conclude(stage: Stage, last: dict[str, Any] | None) -> int:
         )
     if last and any("move `recommendations`" in event["text"] for event in last["events"]):
         say(f"{MOVED}, meanwhile.")
-    if not sentence:
+    if not any(measured):
         say("Nothing was measured: no worker reported a request that cost it time.")
         return 1
-    say(sentence)
+    say("\n".join(measured))
     return 0
 
 

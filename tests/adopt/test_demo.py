@@ -25,6 +25,12 @@ SENTENCE = re.compile(
     r"(GET|POST) /.* \(measured over the last \d+ s, \d+ requests\)\.$",
     re.MULTILINE,
 )
+PROVED = re.compile(
+    r"^Predicted [\d,]+ \([\d,]+ to [\d,]+\) requests/s, with `.+` as the first limit; "
+    r"(measured [\d,]+, "
+    r"(with `.+` first: the first limit was (right|wrong)(, but .+)?|and .+ not seen)|"
+    r"[\d,]+ were borne, and the limit was not reached)\.$"
+)
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -88,6 +94,25 @@ def test_a_demo_with_an_end_says_what_it_measured(tmp_path: Path) -> None:
         assert len(SENTENCE.findall(running.said())) == 1, running.said()
         assert re.search(r"Traffic: \d+ answers in .* s, 0 failed", running.said())
         assert "`recommendations` moved from group `advice` to `desk`" in running.said()
+        assert not marked(running.mark)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(500)
+def test_a_demo_ends_with_what_was_predicted_and_what_was_measured(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        assert running.process.wait(450) == 0, running.said()
+        assert PROVED.search(running.said().splitlines()[-1]), running.said()
+        assert not marked(running.mark)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ctrl_c_during_the_load_test_leaves_nothing_behind(tmp_path: Path) -> None:
+    with demo(tmp_path) as running:
+        wait_for(lambda: "  sending " in running.said(), "a load test", 250, then=running.said)
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(30) == 0, running.said()
         assert not marked(running.mark)
 
 

@@ -37,7 +37,7 @@ from outgrow import subscribe as subscribed
 KEYS_COUNT = 7
 POISON = int(os.environ.get("POISON", "100"))
 ORDERS = 2
-BESIDE = 5  # of each kind, for each order
+BESIDE = 8  # of each kind, for each order
 QUEUE_SLOTS = 8
 QUEUE = f"wide: concurrency={QUEUE_SLOTS}"
 KEY_SLOTS = 2

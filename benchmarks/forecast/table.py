@@ -15,7 +15,6 @@ def table(scores: Sequence[Score]) -> str:
     lines = ["Simulated systems: no measurement of real ones is in this table.", ""]
     titles = {
         "tuned": "tuned on",
-        "seen": "kept apart until the first run, looked at since",
         "apart": "kept apart",
     }
     parts = {title: [one for one in scores if one.part == key] for key, title in titles.items()}
@@ -30,7 +29,9 @@ def _part(title: str, scores: list[Score]) -> list[str]:
     near = [one for one in scores if not one.refused and one.load > 0.10]
     far = [one for one in scores if not one.refused and one.load <= 0.10]
     refused = sum(bool(one.refused) for one in scores)
-    head = f"{title}: {len(names)} scenarios, {len(scores)} forecasts, {refused} refused"
+    seeds, loads = len({one.seed for one in scores}), len({one.load for one in scores})
+    head = f"{title}: {len(names)} scenarios, loads x seeds: {loads} x {seeds}, "
+    head += f"{len(scores)} forecasts, {refused} refused"
     lines = [head, f"{'':48}{'from <= 25 %':>14}{'aim':>10}{'from <= 10 %':>14}{'aim':>10}"]
     for label, told, aim_near, aim_far in _ROWS:
         cells = [told(part) if part else "-" for part in (near, far)]
@@ -75,6 +76,12 @@ _ROWS: tuple[tuple[str, Told, str, str], ...] = (
     ),
     ("median width of the interval, p95/p5", _width("knee_width"), "1.5", "2"),
     ("mean time at 0.85 of saturation, median error", _error("mean_ratio", 0.5), "25 %", ""),
+    ("90 % interval holds it", lambda p: _clustered(p, "mean_is_covered"), "", ""),
     ("p99 at 0.85 of saturation, median error", _error("p99_ratio", 0.5), "40 %", ""),
+    ("90 % interval holds it", lambda p: _clustered(p, "p99_is_covered"), "", ""),
     ("baseline, CPU alone: saturation, median error", _error("cores_ratio", 0.5), "", ""),
+    ("baseline, scalability law: the same", _error("law_ratio", 0.5), "", ""),
+    ("baseline, last value: the same", _error("last_ratio", 0.5), "", ""),
+    ("baseline, last value: mean time", _error("last_mean_ratio", 0.5), "", ""),
+    ("baseline, last value: p99", _error("last_p99_ratio", 0.5), "", ""),
 )

@@ -23,6 +23,8 @@ SIMULATOR = Path(__file__).parents[2] / "src" / "outgrow" / "capacity" / "simula
 CROWD_COUNT = 400
 SATURATED_CALLS = 12_000
 OPEN_CALLS = 10_000
+STAYS_COUNT = 300
+"""Under bursts a run lasts for so many of them, mean ones, if that is longer."""
 HALVINGS_COUNT = 5
 JOB_HALVINGS_COUNT = 8
 JOBS_RATIO_MIN = 0.99
@@ -62,7 +64,15 @@ def truth_of(scenario: Scenario) -> Truth:
 
 
 def _digest(scenario: Scenario) -> str:
-    constants = (CROWD_COUNT, SATURATED_CALLS, OPEN_CALLS, HALVINGS_COUNT, OBJECTIVE_RATIO)
+    constants: tuple[float, ...] = (
+        CROWD_COUNT,
+        SATURATED_CALLS,
+        OPEN_CALLS,
+        HALVINGS_COUNT,
+        OBJECTIVE_RATIO,
+    )
+    if scenario.system.traffic.burst_ratio:
+        constants = (*constants, STAYS_COUNT)
     digest = hashlib.sha256(repr((scenario.system, constants)).encode())
     for path in (SIMULATOR / "running.py", SIMULATOR / "engine.py"):
         digest.update(ast.dump(ast.parse(path.read_text())).encode())
@@ -177,7 +187,9 @@ def open_loop(
     """Mean and p99 (seconds) of the most frequent class under an open load."""
     name = main_class(scenario)
     simulation = Simulation(scenario.system, seed=seed, rate_per_second=rate)
-    seconds = calls / rate
+    traffic = scenario.system.traffic
+    stays_seconds = STAYS_COUNT * traffic.burst_seconds if traffic.burst_ratio else 0.0
+    seconds = max(calls / rate, stays_seconds)
     simulation.run(seconds=seconds * 0.1, window_seconds=seconds * 0.1)
     found = simulation.run(seconds=seconds, window_seconds=seconds)
     spent, count, buckets = 0.0, 0, {}

@@ -1,4 +1,4 @@
-"""Systems written after the model was frozen for good; none was run before the reported run."""
+"""Systems that were kept apart in the second reported run; the model was mended by them since."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ POOL = place("pool", "pool", 12, "web")
 WRITER = place("writer", "lock")
 
 
-def add_fresh(kit: Kit) -> None:
+def add_second(kit: Kit) -> None:
     _one_station(kit)
     _several_stations(kit)
 

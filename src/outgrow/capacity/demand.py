@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from outgrow.capacity.bursts import bursts_of
+from outgrow.capacity.bursts import guess_bursts
 from outgrow.capacity.handed import awaited_shares, run_seconds, scheduled_shares
 from outgrow.capacity.host import experienced_slowdown
 from outgrow.capacity.metering import operation_seconds
-from outgrow.capacity.model import Model, TrafficClass
+from outgrow.capacity.model import Bursts, Model, TrafficClass
+from outgrow.capacity.python import drawn_shares
 from outgrow.capacity.regress import nonnegative, split
 from outgrow.capacity.solve import solve
 from outgrow.capacity.stations import CPU_PREFIX, GIL_PREFIX, layout_of
@@ -37,11 +38,18 @@ CORRECTIONS_COUNT = 3
 _NET_RATIO_MIN = 0.3
 """They never take out more than the rest of this."""
 _VARIABILITY_MAX = 20.0
+EVENNESS_RATIO = 0.5
+"""How evenly calls fall on replicas was not counted: halfway between chance and one line."""
 _IDLE_RATIO_MAX = 0.98
 """What comes by the clock never takes more of a station: something is left for traffic."""
 
 
-def estimate(evidence: Evidence, sums: Sums, weights: Floats) -> Model:
+def estimate(
+    evidence: Evidence,
+    sums: Sums,
+    weights: Floats,
+    random: np.random.Generator | None = None,
+) -> Model:
     """The model of each draw.
 
     Args:
@@ -49,15 +57,23 @@ def estimate(evidence: Evidence, sums: Sums, weights: Floats) -> Model:
         sums: Of its windows.
         weights: How often each window counts in each draw; [draws, windows]. A row of ones is the
             best estimate.
+        random: For what is known as a posterior; without it, the middle of that is taken.
     """
-    return _Estimate(evidence, sums, weights).model()
+    return _Estimate(evidence, sums, weights, random).model()
 
 
 class _Estimate:
     """One estimation; arrays have the axis of draws first."""
 
-    def __init__(self, evidence: Evidence, sums: Sums, weights: Floats) -> None:
+    def __init__(
+        self,
+        evidence: Evidence,
+        sums: Sums,
+        weights: Floats,
+        random: np.random.Generator | None,
+    ) -> None:
         self.evidence, self.sums, self.weights = evidence, sums, weights
+        self.random = random
         self.layout = layout_of(evidence, sums)
         self.calls = weights @ sums.calls
         self.entry_calls = self.calls[:, : len(sums.entries)]
@@ -127,7 +143,7 @@ class _Estimate:
             self.idle[:, cpu] += idle
             gil = self.layout.places.get(GIL_PREFIX + group)
             for place in self.layout.loops.get(group, ()):
-                self._take_cpu(place, cpu, gil, summed[:, LOOP])
+                self._take_cpu(place, cpu, gil, summed[:, LOOP], 1.0)
             self._share_out(group, cpu, gil, off_loop)
         total = self.net[:, list(self.layout.cpus)].sum()
         if total > 0:
@@ -166,8 +182,12 @@ class _Estimate:
         within = np.minimum(cpu_seconds, own.sum(axis=1))
         self.idle[:, cpu] += (cpu_seconds - within) / self.seconds
         shares = own / np.maximum(own.sum(axis=1, keepdims=True), 1e-300)
+        python: Floats | float = 1.0
+        if gil is not None:
+            known = self.layout.python_shares[group]
+            python = drawn_shares(known, self.shape[0], self.random)
         for column, place in enumerate(places):
-            self._take_cpu(place, cpu, gil, within * shares[:, column])
+            self._take_cpu(place, cpu, gil, within * shares[:, column], python)
 
     def _split_direct(self, group: str, cpu: int, cpu_seconds: Floats) -> None:
         """How CPU time that no station holds falls on the classes, by least squares."""
@@ -185,22 +205,28 @@ class _Estimate:
         within = self.inner_seconds[:, place].sum(axis=1) * self.served[:, place]
         return np.maximum(self.net[:, place] - within, 0.0)
 
-    def _take_cpu(self, place: int, cpu: int, gil: int | None, seconds: Floats) -> None:
-        """Note that holders of a station took so much of a core, and of the GIL where it counts."""
+    def _take_cpu(
+        self, place: int, cpu: int, gil: int | None, seconds: Floats, python: Floats | float
+    ) -> None:
+        """Note that holders of a station took so much of a core, and of the GIL where it counts.
+
+        `python` is the share of it in which they held the GIL.
+        """
         stays = seconds * self.scheduled[place]
         seconds = seconds - stays
         self.idle[:, cpu] += stays / self.seconds
-        if gil is not None:
-            self.idle[:, gil] += stays / self.seconds
         served = np.maximum(self.served[:, place], 1.0)
-        inner = cpu if gil is None else gil
-        self.inner_seconds[:, place, inner] += seconds / served
-        self.inner_uses[:, place, inner] += (seconds > 0).astype(float)
         self.served[:, cpu] += self.served[:, place]
         self.net[:, cpu] += seconds
+        locked = seconds * (python if gil is not None else 0.0)
+        for inner, taken in ((gil, locked), (cpu, seconds - locked)):
+            if inner is not None:
+                self.inner_seconds[:, place, inner] += taken / served
+                self.inner_uses[:, place, inner] += (taken > 0).astype(float)
         if gil is not None:
+            self.idle[:, gil] += stays * python / self.seconds
             self.served[:, gil] += self.served[:, place]
-            self.net[:, gil] += seconds
+            self.net[:, gil] += locked
             self.inner_uses[:, gil, cpu] = 1.0
             held = np.maximum(self.served[:, gil], 1.0)
             self.inner_seconds[:, gil, cpu] = self.net[:, gil] / held
@@ -219,8 +245,10 @@ class _Estimate:
             inner_uses=self.inner_uses,
             inner_seconds=self.inner_seconds,
             strain_ratio=np.zeros(self.shape),
+            wait_error_ratio=np.ones(self.shape[0]),
+            evenness_ratio=np.full(self.shape[0], EVENNESS_RATIO),
             slowdown_ratio=self.slowdown,
-            bursts=bursts_of(self.sums.windows),
+            bursts=self._bursts(),
             operation_uses=self.operation_uses,
             operation_seconds=operation_seconds(
                 self.sums, self.layout, self.operation_uses, self.inner_seconds.mean(axis=0)
@@ -229,6 +257,12 @@ class _Estimate:
             grade=self.evidence.grade,
             unattributed_ratio=self.unattributed_ratio,
         )
+
+    def _bursts(self) -> Bursts:
+        guesses = guess_bursts(self.sums.windows)
+        if self.random is not None:
+            return guesses.drawn(self.shape[0], self.random)
+        return guesses.best(self.shape[0])
 
     def _variability(self) -> list[float]:
         found: list[float] = []

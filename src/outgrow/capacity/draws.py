@@ -1,8 +1,10 @@
 """Draws: the same evidence as it might have been, and the errors a model may have.
 
-Four things make a forecast uncertain, and each is drawn: which windows happened to be seen (block
-bootstrap), what service does under load that low load cannot show (strain), how the mix of classes
-will shift, and how demand drifts. The widths are constants here, so that they can be frozen.
+Much makes a forecast uncertain, and each is drawn: which windows happened to be seen (block
+bootstrap), what service does under load that low load cannot show (strain), how far waits are from
+those foretold, how the mix of classes will shift, and how demand drifts. The widths are constants
+here, so that they can be frozen. Bursts, and what of threads is Python, are drawn where they are
+estimated.
 
 Source:
     Block bootstrap: H. Künsch, Annals of Statistics 17(3), 1989.
@@ -42,6 +44,8 @@ STRAIN_DEVIATION: dict[Kind, float] = {
     "queue": 0.06,
 }
 """Standard deviation of the change of service from low load to full load, by kind of station."""
+WAIT_DEVIATION = 0.3
+"""Of the logarithm of waits over those foretold: formulas for one station are used in a network."""
 GRADE_FACTOR: dict[Grade, float] = {"exact": 1.0, "metrics": 2.0, "verified": 0.5}
 _STRAIN_MIN = -0.5
 DRIFT_SECONDS_MIN = 86_400.0
@@ -68,6 +72,15 @@ def strained(model: Model, random: np.random.Generator) -> Model:
     widths = np.array([STRAIN_DEVIATION[one.kind] for one in model.stations]) * factor
     drawn = random.normal(0.0, 1.0, model.strain_ratio.shape) * widths
     return replace(model, strain_ratio=np.maximum(drawn, _STRAIN_MIN))
+
+
+def doubted(model: Model, random: np.random.Generator) -> Model:
+    """The model with what its waits may be off by, and how evenly calls fall on replicas."""
+    return replace(
+        model,
+        wait_error_ratio=np.exp(random.normal(0.0, WAIT_DEVIATION, model.draws)),
+        evenness_ratio=random.uniform(0.0, 1.0, model.draws),
+    )
 
 
 def mixed(model: Model, sums: Sums, random: np.random.Generator) -> Model:

@@ -25,12 +25,14 @@ class Flow:
     Attributes:
         wait_ratio: Probability that all slots are taken.
         wait_seconds: Mean wait for a slot; infinite where arrivals outrun it.
+        wait_squared_s2: Mean of its square.
         hold_seconds: Mean time for which a slot is held, waits within included.
         busy_ratio: Share of the slots in use.
     """
 
     wait_ratio: Floats
     wait_seconds: Floats
+    wait_squared_s2: Floats
     hold_seconds: Floats
     busy_ratio: Floats
 
@@ -59,6 +61,8 @@ def through(curve: Floats, arrivals_per_second: Floats) -> Flow:
     return Flow(
         wait_ratio=np.where(full, 1.0, waits),
         wait_seconds=np.where(full, np.inf, wait),
+        # Given that one waits at all, it is exponential.
+        wait_squared_s2=np.where(full, np.inf, 2 * wait**2 / np.maximum(waits, 1e-300)),
         hold_seconds=held / np.maximum(rate, 1e-300),
         busy_ratio=np.where(full, 1.0, held / slots),
     )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outgrow.capacity.demand import estimate
-from outgrow.capacity.draws import DRAWS_COUNT, drifted, mixed, strained, window_weights
+from outgrow.capacity.draws import DRAWS_COUNT, doubted, drifted, mixed, strained, window_weights
 from outgrow.capacity.evidence import History
 from outgrow.capacity.interval import Interval, interval
 from outgrow.capacity.knees import Objective, knee_by_doubling, knee_by_objective
@@ -120,9 +120,9 @@ def forecast(
     if refusal:
         return refusal
     random = np.random.default_rng(seed)
-    drawn = estimate(evidence, sums, window_weights(len(sums.seconds), draws, random))
-    drawn = drifted(strained(drawn, random), sums, random, history.days)
-    drawn = mixed(drawn, sums, random)
+    weights = window_weights(len(sums.seconds), draws, random)
+    drawn = doubted(strained(estimate(evidence, sums, weights, random), random), random)
+    drawn = mixed(drifted(drawn, sums, random, history.days), sums, random)
     tops = saturation(drawn)
     found = interval(float(top[0]), tops)
     refusal = refusal_of_interval(found.low, found.high)

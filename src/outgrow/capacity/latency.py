@@ -60,7 +60,7 @@ def waits_of(model: Model, solution: Solution) -> Waits:
     ratio = solution.wait_ratio[:, :, None]
     # Endless waits are kept finite, so that no difference of two is taken of infinities.
     wait = np.minimum(solution.wait_seconds, ENDLESS_SECONDS)[:, :, None]
-    squared = 2 * wait**2 / np.maximum(ratio, 1e-9) - wait**2
+    squared = np.minimum(solution.wait_squared_s2[:, :, None], 2 * ENDLESS_SECONDS**2) - wait**2
     # An inner wait of mean h beside s of service is one of M/M/1 with the load h / (h + s).
     service = np.maximum(model.seconds / np.maximum(model.uses, 1e-12), 1e-12)
     inner_ratio = per_use / (per_use + service)

@@ -68,7 +68,7 @@ def first_limits(model: Model, saturation_per_second: Floats) -> NDArray[np.int6
     """
     solved = solve(model, saturation_per_second)
     waiting = 1 - solved.net_seconds / np.maximum(solved.hold_seconds, 1e-300) > WAITING_RATIO
-    within = model.inner_seconds > 0
+    within = _within(model)
     draws = np.arange(model.draws)
     first: NDArray[np.int64] = np.argmax(solved.load_ratio, axis=1)
     for _ in model.stations:
@@ -77,3 +77,13 @@ def first_limits(model: Model, saturation_per_second: Floats) -> NDArray[np.int6
         deeper = waiting[draws, first] & (inner_load[draws, fullest] > INNER_LOAD_MIN)
         first = np.where(deeper, fullest, first)
     return first
+
+
+def _within(model: Model) -> NDArray[np.bool_]:
+    """Which stations are used within which, directly or further in; [draws, outer, inner]."""
+    found = model.inner_seconds > 0
+    # The inner ones come first, so all that is within them is known already.
+    for outer in range(len(model.stations)):
+        for inner in range(outer):
+            found[:, outer] |= found[:, outer, inner, None] & found[:, inner]
+    return found

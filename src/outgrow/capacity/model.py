@@ -46,17 +46,36 @@ class Station:
     works_in: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Bursts:
-    """How the rate of arrivals goes up and down around its mean.
+    """How the rate of arrivals goes up and down around its mean; each of shape [draws].
 
     Attributes:
         rate_variance_ratio: Variance of the rate over its squared mean; 0 for Poisson.
         memory_seconds: How long a high rate lasts: the time in which its correlation falls to 1/e.
+        peak_share: Of the time, that at the high rate.
     """
 
-    rate_variance_ratio: float = 0.0
-    memory_seconds: float = 0.0
+    rate_variance_ratio: Floats
+    memory_seconds: Floats
+    peak_share: Floats
+
+    @classmethod
+    def none(cls, draws: int) -> Bursts:
+        """Traffic without any."""
+        return cls(
+            rate_variance_ratio=np.zeros(draws),
+            memory_seconds=np.ones(draws),
+            peak_share=np.full(draws, 0.5),
+        )
+
+    def first_draws(self, count: int) -> Bursts:
+        """The same with the first draws alone."""
+        return Bursts(
+            rate_variance_ratio=self.rate_variance_ratio[:count],
+            memory_seconds=self.memory_seconds[:count],
+            peak_share=self.peak_share[:count],
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +113,9 @@ class Model:
         inner_seconds: In service there, by one use of the first; of the same shape.
         strain_ratio: By how much longer service takes at full load than now, for reasons that no
             evidence from low load shows; [draws, stations].
+        wait_error_ratio: Waits over those foretold; [draws].
+        evenness_ratio: How evenly calls fall on equal replicas: 0 at random, 1 as if they stood in
+            one line; [draws].
         slowdown_ratio: Of the cores of each machine by the number that is busy.
         operation_uses: Of each station, by one run of each operation, where that was counted.
         operation_seconds: In service at each loop and GIL, by one run of each operation, without
@@ -113,6 +135,8 @@ class Model:
     inner_uses: Floats
     inner_seconds: Floats
     strain_ratio: Floats
+    wait_error_ratio: Floats
+    evenness_ratio: Floats
     slowdown_ratio: dict[str, tuple[float, ...]]
     bursts: Bursts
     operation_uses: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
@@ -174,6 +198,9 @@ class Model:
             inner_uses=self.inner_uses[:count],
             inner_seconds=self.inner_seconds[:count],
             strain_ratio=self.strain_ratio[:count],
+            wait_error_ratio=self.wait_error_ratio[:count],
+            evenness_ratio=self.evenness_ratio[:count],
+            bursts=self.bursts.first_draws(count),
         )
 
 
@@ -192,4 +219,11 @@ def stacked(*models: Model) -> Model:
         inner_uses=joined(lambda one: one.inner_uses),
         inner_seconds=joined(lambda one: one.inner_seconds),
         strain_ratio=joined(lambda one: one.strain_ratio),
+        wait_error_ratio=joined(lambda one: one.wait_error_ratio),
+        evenness_ratio=joined(lambda one: one.evenness_ratio),
+        bursts=Bursts(
+            rate_variance_ratio=joined(lambda one: one.bursts.rate_variance_ratio),
+            memory_seconds=joined(lambda one: one.bursts.memory_seconds),
+            peak_share=joined(lambda one: one.bursts.peak_share),
+        ),
     )

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from outgrow.capacity.bursts import arrival_variability
 from outgrow.capacity.closed import CUSTOMERS_MAX, Round, throughput_curve
 from outgrow.capacity.flow import Flow, through
 from outgrow.capacity.host import experienced_slowdown
+from outgrow.capacity.modulated import rate_factors, through_bursts
 from outgrow.capacity.queueing import erlang_c
 
 if TYPE_CHECKING:
@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 _LOAD_MAX = 0.995
+_CURVE_MIN = 1e-3
+"""While the rate is high, a station is never slower than this share of what it is on average."""
+_WAIT_SECONDS_MAX = 1e9
+"""What takes longer is endless."""
 TURN_SECONDS = 0.004
 """How long one keeps a core (3 ms) or the GIL (5 ms) while others wait for it."""
-_DISPERSION_ROUNDS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,7 @@ class Solution:
         load_ratio: Share of the capacity in use; above 1 where it cannot keep up.
         wait_ratio: Share of uses that wait for a slot.
         wait_seconds: Mean wait for one.
+        wait_squared_s2: Mean of its square.
         hold_seconds: Mean time a slot is held, waits within included.
         net_seconds: The same without waits.
     """
@@ -45,6 +49,7 @@ class Solution:
     load_ratio: Floats
     wait_ratio: Floats
     wait_seconds: Floats
+    wait_squared_s2: Floats
     hold_seconds: Floats
     net_seconds: Floats
 
@@ -72,8 +77,11 @@ class _Pass:
         self.stretch = np.ones(shape)
         self.load_ratio = np.zeros(shape)
         self.wait_ratio, self.wait = np.zeros(shape), np.zeros(shape)
+        self.wait_squared = np.zeros(shape)
+        self.has_bursts = bool(model.bursts.rate_variance_ratio.any())
+        self.factors = rate_factors(model.bursts)
         self.hold = self.net.copy()
-        self.turns = np.zeros_like(calls_per_second)
+        self.turned, self.turns = np.zeros(shape), np.zeros_like(calls_per_second)
 
     def answer(self) -> Solution:
         for number in range(len(self.model.stations)):
@@ -83,6 +91,7 @@ class _Pass:
             load_ratio=self.load_ratio,
             wait_ratio=self.wait_ratio,
             wait_seconds=self.wait,
+            wait_squared_s2=self.wait_squared,
             hold_seconds=self.hold,
             net_seconds=self.net,
         )
@@ -104,26 +113,47 @@ class _Pass:
         # What is within takes at least its own time, however little is left for the rest.
         net = self.net[:, number] = np.maximum(net, nested.sum(axis=1))
         own = net - nested.sum(axis=1)
-        stretch = self.stretch[:, number]
+        self.turns = np.zeros_like(own)
+        curve = self._curve(number, inner, nested, own)
+        flow = through(curve, self.arrivals[:, number])
+        curves = (curve, curve)
+        if self.has_bursts and len(inner):
+            turns = self.turns
+            high, low = (
+                np.maximum(self._curve(number, inner, nested, own, factor), _CURVE_MIN * curve)
+                for factor in self.factors
+            )
+            curves, self.turns = (high, low), turns
+        self._note(number, flow, curve, curves)
+
+    def _curve(
+        self,
+        number: int,
+        inner: NDArray[np.int64],
+        nested: Floats,
+        own: Floats,
+        factor: Floats | float = 1.0,
+    ) -> Floats:
+        """Uses a second with 1, 2, ... slots taken, with so many times the traffic around."""
         quick = np.zeros_like(nested)
         think = own.copy()
-        self.turns = np.zeros_like(own)
+        stretch = self.stretch[:, number]
         for place, within in enumerate(inner):
-            seen, alone = self._seen_from(number, int(within), nested[:, place])
+            seen, alone = self._seen_from(number, int(within), nested[:, place], factor)
             quick[:, place] = np.minimum(alone, seen)
             think += seen - quick[:, place]
         way = Round(
             think_seconds=think * stretch,
             demand_seconds=quick * stretch[:, None],
             servers=np.ones(len(inner), dtype=np.int64),
-            variability=np.array([self.model.stations[i].variability for i in inner]),
+            variability=np.array([self.model.stations[int(i)].variability for i in inner]),
         )
         slots = min(int(self.servers[number]), CUSTOMERS_MAX)
-        curve = np.maximum(throughput_curve(way, slots), 1e-12)
-        flow = through(curve, self.arrivals[:, number])
-        self._note(number, flow, curve)
+        return np.maximum(throughput_curve(way, slots), 1e-12)
 
-    def _seen_from(self, outer: int, inner: int, seconds: Floats) -> tuple[Floats, Floats]:
+    def _seen_from(
+        self, outer: int, inner: int, seconds: Floats, factor: Floats | float
+    ) -> tuple[Floats, Floats]:
         """Time at `inner` of one use of `outer`, where nobody else holds `outer`.
 
         The others who use `inner` are in the way; those within the same `outer` are counted by its
@@ -139,10 +169,17 @@ class _Pass:
         # Other replicas of `outer` are among the others where they share `inner`.
         spread = max(self.replicas[inner] / self.replicas[outer], 1.0)
         own = self.arrivals[:, outer] * seconds / spread
-        others = np.maximum(self.offered[:, inner] - own, 0.0) * stretch
+        if station.is_shared_out:
+            # Turns go round: whoever comes gets one, however much others want.
+            factor = 1.0
+        idle = self.idle[:, inner]
+        others = (np.maximum(self.offered[:, inner] - own - idle, 0.0) * factor + idle) * stretch
         others = np.minimum(others, servers * _LOAD_MAX)
         uses = np.maximum(model.inner_uses[:, outer, inner], 1e-12)
-        held = self.hold[:, inner] / np.maximum(self.net[:, inner], 1e-12)
+        # Turns that were waited for within a GIL are turns of those who hold it, too.
+        turned = self.turned[:, inner] if station.is_shared_out else 0.0
+        self.turns = self.turns + uses * turned
+        held = (self.hold[:, inner] - turned) / np.maximum(self.net[:, inner], 1e-12)
         service = seconds * np.maximum(held, stretch)
         waits = erlang_c(servers, others) / (servers - others)
         mean = self.net[:, inner] * stretch
@@ -157,29 +194,46 @@ class _Pass:
             waited = uses * mean * waits * (1 + station.variability) / 2
         return service + waited, service / (servers - others)
 
-    def _note(self, number: int, flow: Flow, curve: Floats) -> None:
+    def _note(self, number: int, flow: Flow, curve: Floats, curves: tuple[Floats, Floats]) -> None:
         station = self.model.stations[number]
         full = curve[:, -1] * (1 - self.idle[:, number] / station.capacity)
         load = self.arrivals[:, number] / np.maximum(full, 1e-12)
         if station.kind == "cpu":
             load = self.offered[:, number] * self.stretch[:, number] / station.capacity
-        room = np.maximum(1 - load, 1e-3)
-        arriving = self._dispersion(number, flow.hold_seconds / station.capacity / room**2)
         self.load_ratio[:, number] = load
         self.wait_ratio[:, number] = flow.wait_ratio
         # Whoever waits for a turn keeps others from nothing: the core is in use meanwhile.
-        held = flow.hold_seconds + self.turns * np.clip(1 - load, 0.0, 1.0)
-        longer = held / np.maximum(flow.hold_seconds, 1e-300)
-        self.wait[:, number] = flow.wait_seconds * longer * (arriving + station.variability) / 2
+        self.turned[:, number] = self.turns * np.clip(1 - load, 0.0, 1.0)
+        held = flow.hold_seconds + self.turned[:, number]
         self.hold[:, number] = held
+        wait, squared = flow.wait_seconds, flow.wait_squared_s2
+        spread = np.minimum(wait, _WAIT_SECONDS_MAX) * (station.variability - 1) / 2
+        if self.has_bursts:
+            met = through_bursts(curves, self.arrivals[:, number], self.model.bursts)
+            bursty = self.model.bursts.rate_variance_ratio > 0
+            wait = np.where(bursty, met.wait_seconds, wait)
+            squared = np.where(bursty, met.wait_squared_s2, squared)
+            self.wait_ratio[:, number] = np.where(bursty, met.wait_ratio, flow.wait_ratio)
+        longer = held / np.maximum(flow.hold_seconds, 1e-300)
+        longer = longer * self.model.wait_error_ratio * self._evened(number, load)
+        whole = (np.minimum(wait, _WAIT_SECONDS_MAX) + spread) * longer
+        ratio = whole / np.maximum(np.minimum(wait, _WAIT_SECONDS_MAX), 1e-300)
+        endless = wait > _WAIT_SECONDS_MAX
+        self.wait[:, number] = np.where(endless, np.inf, whole)
+        self.wait_squared[:, number] = np.where(
+            endless, np.inf, np.minimum(squared, _WAIT_SECONDS_MAX**2) * ratio**2
+        )
 
-    def _dispersion(self, number: int, memory_seconds: Floats) -> Floats:
-        """How uneven arrivals are over the time that the queue remembers, which grows with it."""
-        variability = self.model.stations[number].variability
-        arriving = np.ones_like(memory_seconds)
-        if not self.model.bursts.rate_variance_ratio:
-            return arriving
-        for _ in range(_DISPERSION_ROUNDS):
-            horizon = memory_seconds * np.sqrt((arriving + variability) / 2)
-            arriving = arrival_variability(self.model.bursts, self.calls, horizon)
-        return arriving
+    def _evened(self, number: int, load: Floats) -> Floats:
+        """By how much waits are shorter for calls being spread evenly over equal replicas.
+
+        Between a line for each of them and one line for all: which it is was not counted.
+        """
+        replicas = int(self.replicas[number])
+        if replicas == 1:
+            return np.ones_like(load)
+        servers = int(self.servers[number])
+        offered = np.minimum(load, _LOAD_MAX) * servers
+        one_line = erlang_c(servers * replicas, offered * replicas) / replicas
+        ratio = one_line / np.maximum(erlang_c(servers, offered), 1e-300)
+        return np.maximum(ratio, 1e-3) ** self.model.evenness_ratio

@@ -6,23 +6,20 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from outgrow.capacity.model import Station
-from outgrow.capacity.solve import TURN_SECONDS
-from outgrow.capacity.sums import CPU, HOLD, LOOP, SERVED
+from outgrow.capacity.python import most, python_shares
+from outgrow.capacity.sums import CPU, LOOP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from outgrow.capacity.evidence import Evidence
-    from outgrow.capacity.sums import Sums
+    from outgrow.capacity.sums import Floats, Sums
 
 CPU_PREFIX = "cpu "
 GIL_PREFIX = "gil "
 GIL_SHARE_MIN = 0.1
-"""A GIL is a station of its own where threads take this share of the process's CPU time; with less
-it is the loop by another name."""
-GIL_CONTENDED_MIN = 0.3
-"""... and where steps on the loop are longer than their CPU time by this share of what threads that
-run Python would make them."""
+"""A GIL is a station of its own where Python in threads may take this share of the process's CPU
+time; with less it is the loop by another name."""
 _RANK = {
     "cpu": 0,
     "gil": 1,
@@ -44,6 +41,8 @@ class Layout:
         places: The place of each by name.
         loops: Places of the loops of each group.
         cpus: Places of the machines' cores.
+        python_shares: For each group with a GIL of its own, how probable it is that such a share of
+            what its threads compute is Python, see `python.SHARES`.
         unexplained_seconds: CPU time that belongs to no station.
     """
 
@@ -52,6 +51,7 @@ class Layout:
     loops: dict[str, list[int]]
     cpus: frozenset[int]
     python_groups: frozenset[str]
+    python_shares: dict[str, Floats]
     unexplained_seconds: float = 0.0
     _hosts: dict[str, list[int]] = field(default_factory=dict[str, list[int]])
 
@@ -76,7 +76,8 @@ class Layout:
 
 def layout_of(evidence: Evidence, sums: Sums) -> Layout:
     """The stations that the evidence speaks of, and those that follow from its processes."""
-    found = _cores(evidence, sums) + _gils(sums)
+    python: dict[str, Floats] = {}
+    found = _cores(evidence, sums) + _gils(sums, python)
     machines = {group: process.machine for group, process in sums.processes.items()}
     found += [
         Station(
@@ -105,6 +106,7 @@ def layout_of(evidence: Evidence, sums: Sums) -> Layout:
         places=places,
         loops=loops,
         cpus=frozenset(place for place, one in enumerate(found) if one.kind == "cpu"),
+        python_shares=python,
         python_groups=frozenset(
             group for group, process in sums.processes.items() if process.is_python
         ),
@@ -126,14 +128,17 @@ def _cores(evidence: Evidence, sums: Sums) -> list[Station]:
     ]
 
 
-def _gils(sums: Sums) -> list[Station]:
-    """A GIL for each group whose threads compute much, and keep the loop from it as they do."""
+def _gils(sums: Sums, python: dict[str, Floats]) -> list[Station]:
+    """A GIL for each group whose threads may compute much in Python; notes how probably they do."""
     found: list[Station] = []
     threaded = {one.group for one in sums.stations.values() if one.kind == "threads"}
     for group, process in sums.processes.items():
         total, loop = sums.process[group].sum(axis=0)[[CPU, LOOP]]
-        much = total - loop > GIL_SHARE_MIN * total
-        if process.is_python and group in threaded and much and _is_contended(sums, group):
+        if not process.is_python or group not in threaded or total <= loop:
+            continue
+        shares = python_shares(sums, group)
+        if most(shares) * (total - loop) > GIL_SHARE_MIN * total:
+            python[group] = shares
             found.append(
                 Station(
                     name=GIL_PREFIX + group,
@@ -145,29 +150,6 @@ def _gils(sums: Sums) -> list[Station]:
                 )
             )
     return found
-
-
-def _is_contended(sums: Sums, group: str) -> bool:
-    """Whether the loop of a group waits for the GIL as it would if its threads ran Python.
-
-    Threads in native code (numpy, compression, TLS) let the GIL go, and then a step on the loop
-    takes no longer than its CPU time, however much the threads compute. Where loop or threads were
-    not counted, they are taken to run Python.
-    """
-    names = {one.kind: one.name for one in sums.stations.values() if one.group == group}
-    if "loop" not in names or "threads" not in names:
-        return True
-    loop, threads = (sums.station[names[kind]].sum(axis=0) for kind in ("loop", "threads"))
-    cpu, on_loop = sums.process[group].sum(axis=0)[[CPU, LOOP]]
-    if loop[SERVED] <= 0 or threads[SERVED] <= 0 or loop[HOLD] <= 0:
-        return True
-    load = (cpu - on_loop) / sums.seconds.sum() / sums.processes[group].workers
-    piece = (cpu - on_loop) / threads[SERVED]
-    turn = piece / (1 + piece / TURN_SECONDS)
-    step = on_loop / loop[SERVED]
-    foretold = load / max(1 - load, 0.05) * turn * (1 + step / TURN_SECONDS)
-    waited = (loop[HOLD] - on_loop) / loop[SERVED]
-    return bool(waited > GIL_CONTENDED_MIN * foretold)
 
 
 def _depths(names: list[str], nestings: list[tuple[str, str]]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from outgrow.capacity import (
     kept,
     slowdown_curve,
 )
-from outgrow.capacity.bursts import Bursts, arrival_variability, bursts_of
+from outgrow.capacity.bursts import guess_bursts
 from outgrow.capacity.host import experienced_slowdown
 from outgrow.capacity.patterns import ReuseDistances
 from outgrow.capacity.regress import nonnegative, split
@@ -26,7 +26,11 @@ from outgrow.capacity.visits import visits_of
 from tests.unit.capacity.made import link
 
 
-def arrivals(counts: np.ndarray) -> Window:
+def in_a_row(rows: np.ndarray) -> list[Window]:
+    return [arrivals(row, 10.0 * place) for place, row in enumerate(rows)]
+
+
+def arrivals(counts: np.ndarray, at_seconds: float = 0.0) -> Window:
     listed = [int(count) for count in counts]
     row = ArrivalWindow(
         operation="GET /",
@@ -35,29 +39,35 @@ def arrivals(counts: np.ndarray) -> Window:
         squares=sum(count * count for count in listed),
         neighbours=sum(a * b for a, b in pairwise(listed)),
     )
-    return Window(at_seconds=0, arrivals=(row,))
+    return Window(at_seconds=at_seconds, arrivals=(row,))
 
 
 def test_poisson_arrivals_have_no_bursts() -> None:
     random = np.random.default_rng(1)
-    assert bursts_of([arrivals(random.poisson(9, 100)) for _ in range(40)]) == Bursts()
+    found = guess_bursts(in_a_row(random.poisson(9, (40, 100)))).best(1)
+    assert not found.rate_variance_ratio.any()
 
 
 def test_a_rate_that_doubles_for_a_second_is_a_burst_with_memory() -> None:
     random = np.random.default_rng(2)
     rates = np.where(random.random(400) < 0.5, 5.0, 15.0).repeat(10)
     counts = random.poisson(rates).reshape(40, 100)
-    found = bursts_of([arrivals(row) for row in counts])
-    assert found.rate_variance_ratio == pytest.approx(0.25, rel=0.25)
-    assert 0.2 < found.memory_seconds < 2
+    guesses = guess_bursts(in_a_row(counts))
+    found = guesses.best(1)
+    assert found.rate_variance_ratio[0] == pytest.approx(0.25, rel=0.25)
+    assert 0.2 < found.memory_seconds[0] < 2
 
 
-def test_bursts_matter_more_the_longer_a_queue_remembers_and_the_more_traffic() -> None:
-    bursts = Bursts(rate_variance_ratio=0.25, memory_seconds=0.5)
-    rate = np.array([100.0, 100.0, 400.0])
-    seen = arrival_variability(bursts, rate, np.array([0.01, 10.0, 10.0]))
-    assert 1 < seen[0] < seen[1] < seen[2]
-    assert seen[1] == pytest.approx(1 + 2 * 0.25 * 100 * 0.5, rel=0.06)
+def test_few_bursts_are_told_less_surely_than_many() -> None:
+    random = np.random.default_rng(3)
+    rates = np.where(random.random(60) < 0.5, 3.0, 7.0).repeat(100)
+    counts = random.poisson(rates).reshape(60, 100)
+    few, many = (guess_bursts(in_a_row(rows)).drawn(400, random) for rows in (counts[:8], counts))
+    spreads = [
+        float(np.std(np.log(one.memory_seconds[one.rate_variance_ratio > 0])))
+        for one in (few, many)
+    ]
+    assert spreads[0] > 1.3 * spreads[1]
 
 
 def test_the_slowdown_of_cores_starts_at_one_and_never_falls() -> None:

@@ -33,18 +33,18 @@ DRAWS_COUNT = 400
 BLOCKS_COUNT = 12
 """Windows are drawn in stretches of a twelfth of them."""
 STRAIN_DEVIATION: dict[Kind, float] = {
-    "loop": 0.06,
-    "gil": 0.06,
-    "cpu": 0.06,
-    "threads": 0.06,
-    "pool": 0.06,
-    "lock": 0.06,
-    "bulkhead": 0.06,
-    "downstream": 0.06,
-    "queue": 0.06,
+    "loop": 0.08,
+    "gil": 0.08,
+    "cpu": 0.08,
+    "threads": 0.08,
+    "pool": 0.08,
+    "lock": 0.08,
+    "bulkhead": 0.08,
+    "downstream": 0.08,
+    "queue": 0.08,
 }
 """Standard deviation of the change of service from low load to full load, by kind of station."""
-WAIT_DEVIATION = 0.3
+WAIT_DEVIATION = 0.45
 """Of the logarithm of waits over those foretold: formulas for one station are used in a network."""
 GRADE_FACTOR: dict[Grade, float] = {"exact": 1.0, "metrics": 2.0, "verified": 0.5}
 _STRAIN_MIN = -0.5

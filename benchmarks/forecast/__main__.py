@@ -31,6 +31,7 @@ def main() -> None:
     quick = bool(os.environ.get("BENCH_QUICK"))
     chosen = [one for one in scenarios() if one.name.startswith(asked.only)]
     chosen = [one for one in chosen if asked.part in ("", one.part)]
+    chosen.sort(key=lambda one: one.part)
     chosen = chosen[:: 4 if quick else 1]
     scores = [made for one in chosen for made in _scores(one, quick=quick, show=asked.show)]
     print(table(scores))

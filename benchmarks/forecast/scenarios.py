@@ -138,6 +138,7 @@ WRITER = place("writer", "lock")
 
 def scenarios() -> list[Scenario]:
     from benchmarks.forecast.second import add_second
+    from benchmarks.forecast.third import add_third
 
     kit = Kit()
     _loops(kit)
@@ -150,6 +151,8 @@ def scenarios() -> list[Scenario]:
     _close(kit)
     _queues(kit)
     add_second(kit)
+    kit.part = "apart"
+    add_third(kit)
     return kit.made
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from outgrow.store import durable_place
+from outgrow.store import StoreLostError, durable_at, durable_place
 from outgrow.store.durable.errors import StoreOwnedError, StoreVersionError
 from outgrow.store.durable.failures import failure_of
 from outgrow.store.durable.postgres.schema import VERSIONS as POSTGRES_VERSIONS
@@ -16,6 +17,7 @@ from outgrow.store.durable.protocol import DurableStore
 from outgrow.store.durable.records import JobOutcome, KindCount, Lease
 from outgrow.store.durable.sqlite.schema import VERSIONS as SQLITE_VERSIONS
 from outgrow.store.durable.sqlite.store import SqliteDurable
+from tests.contracts.conftest import ENGINES
 from tests.contracts.durable import (
     HOUR_MS,
     HandClock,
@@ -292,3 +294,27 @@ async def test_a_file_has_one_owner_at_a_time(
             await second.start()
     await second.start()
     await second.stop()
+
+
+@pytest.mark.skipif("pgbouncer" not in ENGINES, reason="no PgBouncer here")
+@pytest.mark.parametrize("engine_url", ["pgbouncer"], indirect=True)
+@in_loop
+async def test_a_pooler_that_nobody_told_of_is_named(engine_url: str) -> None:
+    stores = [durable_at(engine_url.replace("&pgbouncer=true", "")) for _ in range(2)]
+
+    async def use(store: DurableStore) -> None:
+        await store.start()
+        while True:
+            await store.queue.enqueue([job()])
+
+    using = [asyncio.ensure_future(use(store)) for store in stores]
+    ended, others = await asyncio.wait(using, return_when=asyncio.FIRST_COMPLETED, timeout=60)
+    for one in others:
+        one.cancel()
+    await asyncio.wait(using)
+    assert ended
+    problem = ended.pop().exception()
+    assert isinstance(problem, StoreLostError)
+    assert "`?pgbouncer=true`" in problem.hint
+    for store in stores:
+        await store.stop()

@@ -149,7 +149,7 @@ class Durable:
             [form for form, _ in work.jobs],
             leaves_unreadable=self._leaves_unreadable,
         )
-        entry, self._entry = self._entry, None
+        entry = self._entry
         if entry is not None:
             skips = self._leaves_unreadable
             await entry.ask(self.store, self.now_ms(), leaves_unreadable=skips)
@@ -158,6 +158,7 @@ class Durable:
             await self._run(work)
         if entry is not None:
             await entry.record(self.store)
+            self._entry = None
 
     async def _run(self, work: Work) -> None:
         if self._tenure is None:

@@ -56,6 +56,11 @@ _LOST: tuple[type[Exception], ...] = (
     # We were frozen, or the server only follows another now.
     *(asyncpg.IdleInTransactionSessionTimeoutError, asyncpg.ReadOnlySQLTransactionError),
 )
+# The session that a pooler gave this transaction knows other statements than the last one did.
+_POOLED: tuple[type[Exception], ...] = (
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.DuplicatePreparedStatementError,
+)
 _NO_PARTITION: type[Exception] = asyncpg.CheckViolationError
 
 # A process that is frozen within a transaction has rows locked; the server ends it soon.
@@ -163,7 +168,8 @@ class Pool:
         """What the work returns, in one transaction; done again where the server broke it off.
 
         Raises:
-            StoreLostError: The connection was lost; whether it committed is not known.
+            StoreLostError: The connection was lost; whether it committed is not known. Or there is
+                a pooler of which we were not told.
         """
         number = 0
         while True:
@@ -180,6 +186,12 @@ class Pool:
                     if number > 1:
                         raise
                     self._days.clear()
+            except _POOLED:
+                raise StoreLostError(
+                    "a pooler such as PgBouncer stands before PostgreSQL, in transaction mode",
+                    hint="Say so in the URL of events and jobs: `?pgbouncer=true`",
+                    may_be_kept=False,
+                ) from None
             except _LOST as problem:
                 raise _lost(problem, may_be_kept=True) from None
             await asyncio.sleep(TRY_AGAIN_SECONDS * random.random() * number)

@@ -21,6 +21,7 @@ from outgrow.store import (
     StoreLostError,
     StoreMovedError,
     StoreMoveError,
+    check_not_moved,
     durable_at,
     give_up_move,
     look_at_move,
@@ -349,8 +350,9 @@ async def test_a_database_with_events_and_jobs_is_not_moved_to(source: str, targ
         ("postgresql://a@b/c", "postgresql://a@b/d", "no file of SQLite"),
         ("sqlite:///{}/none.db", "postgresql://a@b/d", "there is no file"),
         ("sqlite:///{}/durable.db", "sqlite:///other.db", "moves go to PostgreSQL"),
+        ("sqlite:///{}/durable.db?fast=true", "sqlite:///o.db?fast=true", "moves go to PostgreSQL"),
     ],
-    ids=["from PostgreSQL", "from nowhere", "to a file"],
+    ids=["from PostgreSQL", "from nowhere", "to a file", "with options"],
 )
 @in_loop
 async def test_only_a_file_moves_and_only_to_postgresql(
@@ -429,11 +431,16 @@ def test_an_app_is_not_started_on_a_file_that_has_moved(
 ) -> None:
     monkeypatch.setenv("OUTGROW_DURABLE_URL", source)
     assert outgrow("store", "move", source, target).code == 0
-    for words in (("run", "nothing:app"), ("jobs",)):
+    for option, *words in (("", "run", "nothing:app"), ("?fast=true", "run", "a:b"), ("", "jobs")):
+        monkeypatch.setenv("OUTGROW_DURABLE_URL", f"{source}{option}")
         refused = outgrow(*words)
         assert refused.code == 1
         assert "have moved to postgresql://" in refused.err
         assert "OG718" in refused.err
+
+
+def test_a_database_that_others_understand_otherwise_is_not_looked_at() -> None:
+    check_not_moved("postgres://joe:pass/word@db/shop")
 
 
 def test_a_move_that_was_not_begun_cannot_be_given_up(

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from outgrow.store.address import address_of
 from outgrow.store.durable.errors import StoreLostError, StoreMoveError
 from outgrow.store.durable.ids import new_id
 from outgrow.store.durable.moving.mark import AGAIN, Mark, check_here
 from outgrow.store.durable.moving.tables import TABLES
+from outgrow.store.durable.opening import durable_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -128,8 +128,10 @@ def check_not_moved(url: str) -> None:
     Raises:
         StoreMovedError: It has moved, or is about to.
     """
-    address = address_of(url)
-    if address.kind == "sqlite" and address.target and Path(address.target).exists():
+    if not url.startswith("sqlite"):
+        return  # what DATABASE_URL says may be for others, who understand it otherwise
+    address = durable_place(url).address
+    if Path(address.target).exists():
         from outgrow.store.durable.moving.source import mark_of
 
         check_here(address.shown, mark_of(Path(address.target)))
@@ -210,7 +212,8 @@ async def _check_same(target: Target, here: str, mark: Mark) -> None:
 
 @asynccontextmanager
 async def _both(source_url: str, target_url: str) -> AsyncGenerator[tuple[Source, Target, str]]:
-    source_at, target_at = _file(source_url), address_of(target_url)
+    source_at, target_place = _file(source_url), durable_place(target_url)
+    target_at = target_place.address
     if target_at.kind != "postgresql":
         raise StoreMoveError(
             f"{target_at.shown} is a file, and moves go to PostgreSQL",
@@ -220,7 +223,7 @@ async def _both(source_url: str, target_url: str) -> AsyncGenerator[tuple[Source
     from outgrow.store.durable.moving.target import Target
 
     source = Source(Path(source_at.target))
-    target = Target(target_at)
+    target = Target(target_place)
     try:
         yield source, target, source_at.shown
     except StoreLostError as problem:
@@ -231,8 +234,8 @@ async def _both(source_url: str, target_url: str) -> AsyncGenerator[tuple[Source
 
 
 def _file(url: str) -> Address:
-    address = address_of(url)
-    if address.kind != "sqlite" or not address.target:
+    address = durable_place(url).address
+    if address.kind != "sqlite":
         raise StoreMoveError(
             f"{address.shown} is no file of SQLite, and only such a file moves",
             hint="What is on PostgreSQL moves by `pg_dump --schema=outgrow`, while the app is "

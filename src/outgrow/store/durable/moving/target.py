@@ -13,9 +13,9 @@ from outgrow.store.durable.postgres.pool import DAY_MS, Pool, make_days, move_in
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from outgrow.store.address import Address
     from outgrow.store.durable.moving.mark import Mark
     from outgrow.store.durable.moving.tables import Row, Table
+    from outgrow.store.durable.opening import DurablePlace
     from outgrow.store.durable.postgres.pool import Connection
 
 CONNECTIONS_MAX = 2
@@ -27,12 +27,17 @@ class Target:
     """A database in which nobody works yet.
 
     Args:
-        address: Of the database.
+        place: Of the database.
     """
 
-    def __init__(self, address: Address) -> None:
-        self.shown = address.shown
-        self._pool = Pool(address.target, connections_max=CONNECTIONS_MAX, is_moving=True)
+    def __init__(self, place: DurablePlace) -> None:
+        self.shown = place.address.shown
+        self._pool = Pool(
+            place.address.target,
+            is_pooled=place.is_pooled,
+            connections_max=CONNECTIONS_MAX,
+            is_moving=True,
+        )
 
     async def look(self) -> None:
         """Connect, and change nothing."""

@@ -26,6 +26,24 @@ if TYPE_CHECKING:
     from outgrow.model import Breach
 
 
+_COUPLING = typer.Option(
+    "--coupling",
+    help="Of any code base, what in it cannot change alone: reads source and git history, and "
+    "imports nothing. TARGET is a folder; this one if none.",
+)
+_AGAINST = typer.Option(
+    metavar="WHERE",
+    help="Also name what would break of events and jobs that another version wrote: a file of "
+    "--write-schema, the URL of events and jobs, or `running`.",
+    show_default=False,
+)
+_WRITE_SCHEMA = typer.Option(
+    metavar="FILE",
+    help="Also write the shapes of events and jobs, for a later --against.",
+    show_default=False,
+)
+
+
 def check(
     targets: Annotated[
         list[str] | None,
@@ -39,31 +57,9 @@ def check(
         str | None,
         typer.Option(metavar="FOLDER", help="Import modules from here.", show_default=False),
     ] = None,
-    coupling: Annotated[
-        bool,
-        typer.Option(
-            "--coupling",
-            help="Of any code base, what in it cannot change alone: reads source and git history, "
-            "and imports nothing. TARGET is a folder; this one if none.",
-        ),
-    ] = False,
-    against: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHERE",
-            help="Also name what would break of events and jobs that another version wrote: a file "
-            "of --write-schema, the URL of events and jobs, or `running`.",
-            show_default=False,
-        ),
-    ] = None,
-    write_schema: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Also write the shapes of events and jobs, for a later --against.",
-            show_default=False,
-        ),
-    ] = None,
+    coupling: Annotated[bool, _COUPLING] = False,
+    against: Annotated[str | None, _AGAINST] = None,
+    write_schema: Annotated[str | None, _WRITE_SCHEMA] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Find mistakes in services: signatures, clients, circles, calls that block.

@@ -89,6 +89,7 @@ def refused(server: Supervised) -> str:
     return lines
 
 
+@pytest.mark.slow
 def test_a_version_without_any_job_leaves_none_behind_either(start: Start, tmp_path: Path) -> None:
     text = APP.format(work=JOB.format(options="", job="send", version=1), job="send", version=1)
     (tmp_path / "main.py").write_text(_without_events(text))

@@ -123,6 +123,7 @@ export interface Exemplar {
 export interface Foreseen {
   sentence: string;
   times: number;
+  grade: "exact" | "metrics" | "verified";
   refusal: Problem | null;
   from_ms: number | null;
   to_ms: number | null;
@@ -224,6 +225,12 @@ export interface Jobs {
   after: string | null;
 }
 
+export interface Learned {
+  tests: number;
+  shift_percent: number;
+  width_ratio: number;
+}
+
 export interface Letter {
   number: number;
   kind: "job" | "event";
@@ -253,6 +260,7 @@ export interface LimitAhead {
   load_percent: number;
   pattern: PatternAhead | null;
   by_hand: string;
+  learned: Learned | null;
 }
 
 export interface LimitLoad {
@@ -692,6 +700,8 @@ export interface Verified {
   steps: VerifiedStep[];
   others_cores: number;
   driver_cores: number;
+  limit_foretold_per_second: number | null;
+  limit_kind: string;
   mix_off_percent: number;
 }
 

@@ -3,13 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { useAsked } from "../api";
-import { bytes, measured, moment, ms, percent, plain, rate } from "../format";
+import { ago, bytes, measured, moment, ms, percent, plain, rate } from "../format";
 import { Chart } from "../parts/chart";
 import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel";
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
 import { ask, place, TIMES, to } from "../place";
-import type { Applied, Between, Bill, Costs, Foreseen, GrowthPlan, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
+import type { Applied, Between, Bill, Costs, Foreseen, GrowthPlan, Learned, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
 const HOUR = { from: "-1h", to: "now" };
@@ -87,6 +87,13 @@ function Sure(props: { one: Between | null; show?: (value: number) => string }) 
   return one ? <>{show(one.best)}<span class="under">{show(one.low)} to {show(one.high)}</span></> : <>–</>;
 }
 
+/** What load tests have taught of a limit: it is in the number above. */
+function Taught(props: { learned: Learned | null }) {
+  const { tests = 0, shift_percent = 0 } = props.learned ?? {};
+  if (!tests) return null;
+  return <span class="under">corrected by {percent(shift_percent)}, from {tests === 1 ? "1 load test" : `${tests} load tests`}</span>;
+}
+
 function Pattern(props: { pattern: PatternAhead; times: number }) {
   const { pattern } = props;
   const short = pattern.headroom.low < props.times;
@@ -108,7 +115,7 @@ function Ladder(props: { found: Foreseen }) {
   const columns: Column<LimitAhead>[] = [
     { name: "Limit", cell: (rung) => <>{rung.station}<span class="under">{rung.binds ? <span class="state bad">binds</span> : <span class="state">bears it</span>}</span></> },
     { name: "Load now", n: true, by: (rung) => rung.load_percent, cell: (rung) => <Share percent={rung.load_percent} text={signed(kind(rung.load_percent), percent(rung.load_percent))} kind={kind(rung.load_percent)} /> },
-    { name: "Binds at, requests/s", n: true, by: (rung) => rung.calls_per_second.best, cell: (rung) => <Sure one={rung.calls_per_second} /> },
+    { name: "Binds at, requests/s", n: true, by: (rung) => rung.calls_per_second.best, cell: (rung) => <><Sure one={rung.calls_per_second} /><Taught learned={rung.learned} /></> },
     { name: "Times now", n: true, by: (rung) => rung.headroom.best, cell: (rung) => <Sure one={rung.headroom} show={plain} /> },
     { name: "First", title: "How probable it is that it is the first", n: true, by: (rung) => rung.first_percent, cell: (rung) => percent(rung.first_percent) },
     { name: "What moves it", wide: true, cell: (rung) => (rung.pattern ? <Pattern pattern={rung.pattern} times={found.times} /> : <Words text={rung.by_hand || "–"} />) },
@@ -292,7 +299,7 @@ function Learnt(props: { applied: Applied[] }) {
 }
 
 const TESTS: Column<Verified>[] = [
-  { name: "Load test", cell: (one) => moment(one.to_ms) },
+  { name: "Load test", cell: (one) => <>{moment(one.to_ms)}<span class="under">{ago(one.to_ms, Date.now())}</span></> },
   { name: "Foretold", n: true, cell: (one) => <Sure one={one.foretold} /> },
   { name: "Measured", n: true, cell: (one) => <Sure one={one.measured} /> },
   { name: "First limit", wide: true, cell: (one) => <>{one.first_measured || "–"}<span class="under">foretold: {one.first_foretold.join(" or ")}</span></> },

@@ -38,6 +38,7 @@ from outgrow.capacity.growth import (
 from outgrow.capacity.host import CALIBRATION_SECONDS, calibrate, keep, kept, slowdown_curve
 from outgrow.capacity.interval import Interval
 from outgrow.capacity.knees import Objective
+from outgrow.capacity.learning import Correction, Lesson
 from outgrow.capacity.model import stacked
 from outgrow.capacity.observed import observed, service_of, statements_of
 from outgrow.capacity.patterns import (
@@ -99,6 +100,7 @@ __all__ = [
     "Burn",
     "Cache",
     "CallOnce",
+    "Correction",
     "Cost",
     "Course",
     "Draw",
@@ -113,6 +115,7 @@ __all__ = [
     "History",
     "Interval",
     "Kind",
+    "Lesson",
     "Limit",
     "LinkWindow",
     "Looked",

@@ -6,7 +6,7 @@ No number comes without an interval, and none comes where the evidence cannot ca
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +18,7 @@ from outgrow.capacity.evidence import History
 from outgrow.capacity.interval import Interval, interval
 from outgrow.capacity.knees import Objective, knee_by_doubling, knee_by_objective
 from outgrow.capacity.latency import mean_seconds, quantile_seconds
+from outgrow.capacity.learning import Correction, Lesson, corrected, learned
 from outgrow.capacity.limits import CLOSE_RATIO, first_limits, saturation, station_limits
 from outgrow.capacity.model import stacked
 from outgrow.capacity.refusal import Refusal, refusal_of_interval, refusal_of_model, refusal_of_sums
@@ -75,6 +76,7 @@ class Forecast:
             None where too few days are known.
         model: The best estimate, to be asked further.
         draws: As it might be as well.
+        corrections: What load tests have taught of stations.
     """
 
     grade: Grade
@@ -90,12 +92,14 @@ class Forecast:
     model: Model
     draws: Model
     due: Due | None = None
+    corrections: dict[str, Correction] = field(default_factory=dict[str, Correction])
 
 
 def forecast(
     evidence: Evidence,
     *,
     objectives: Sequence[Objective] = (),
+    lessons: Sequence[Lesson] = (),
     seed: int = 0,
     draws: int = DRAWS_COUNT,
     history: History | None = None,
@@ -105,6 +109,7 @@ def forecast(
     Args:
         evidence: Measurements of it at work.
         objectives: For how long calls may take.
+        lessons: Of load tests.
         seed: Of the draws; the same evidence and seed give the same answer.
         draws: More make the interval smoother and cost time.
         history: The days before, from which demand drifts and traffic grows.
@@ -123,12 +128,14 @@ def forecast(
     weights = window_weights(len(sums.seconds), draws, random)
     drawn = doubted(strained(estimate(evidence, sums, weights, random), random), random)
     drawn = mixed(drifted(drawn, sums, random, history.days), sums, random)
+    drawn, taught = learned(drawn, lessons)
+    best = corrected(best, taught)
     tops = saturation(drawn)
-    found = interval(float(top[0]), tops)
+    found = interval(float(saturation(best)[0]), tops)
     refusal = refusal_of_interval(found.low, found.high)
     if refusal:
         return refusal
-    told = _told(best, drawn, found, tops, objectives)
+    told = _told(best, drawn, found, tops, objectives, taught)
     knee = told.knee_by_objective_per_second or told.saturation_per_second
     return replace(told, due=due_within(history.peaks_per_second, knee))
 
@@ -139,6 +146,7 @@ def _told(
     found: Interval,
     tops: Floats,
     objectives: Sequence[Objective],
+    taught: dict[str, Correction],
 ) -> Forecast:
     now = best.calls_per_second
     few = drawn.first_draws(KNEE_DRAWS_COUNT)
@@ -148,8 +156,9 @@ def _told(
     )
     broken, knee = _broken(best, few, top, tops[: few.draws], objectives)
     ladder = ladder_of(best, drawn, tops)
+    known = taught.get(ladder[0].station)
     return Forecast(
-        grade=best.grade,
+        grade="verified" if known is not None and known.tests_count else best.grade,
         now_per_second=now,
         saturation_per_second=found,
         headroom=_over(found, now),
@@ -161,6 +170,7 @@ def _told(
         unmeasured_ratio=unmeasured_ratio(best),
         model=best,
         draws=few,
+        corrections=taught,
     )
 
 

@@ -11,7 +11,7 @@ import typer
 from outgrow.cli.costs_shown import print_costs
 from outgrow.cli.report import report
 from outgrow.cli.show import EXIT_FAILED, out, out_json, table, talk
-from outgrow.cli.verdict import interval, last_verified
+from outgrow.cli.verdict import interval, last_verified, learned
 from outgrow.errors import FolderError
 from outgrow.placement import ApiClient
 
@@ -108,6 +108,8 @@ def _print(told: dict[str, Any]) -> None:
     )
     if told["record"]:
         out(last_verified(told["record"][0]))
+        if line := learned(told["ladder"][0]):
+            out(line)
     else:
         talk("never verified: outgrow verify")
     talk(f"look for the causes: outgrow signs; for a way past them: outgrow plan {times:g}")

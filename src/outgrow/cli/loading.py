@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from outgrow.capacity import Course, Driver, Step
+    from outgrow.capacity import Course, Driver, Score, Step
     from outgrow.cli.mixing import Source
     from outgrow.placement import ApiClient
 
@@ -213,8 +213,27 @@ class LoadTest:
             "others_cores": around.others_cores,
             "driver_cores": around.driver_cores,
             "mix_off_percent": 100 * self.source.off_ratio,
+            **self._lesson(found, around),
         }
         return Found(told, course.end or "", course.steps)
+
+    def _lesson(self, found: Score, around: Around) -> dict[str, Any]:
+        """What later forecasts learn from: where the model alone said that this limit binds.
+
+        Nothing where that says more of the test than of the model: another limit was full than was
+        foretold, and which of two is to blame is not as sure as how much was served; others kept
+        the machine busy; or the cores were full and the test used some of them itself.
+        """
+        full = found.first_measured if found.first_measured in found.first_foretold else ""
+        rung = next((one for one in self.told["ladder"] if one["station"] == full), None)
+        if rung is None or self.source.off_ratio > OTHER_MIX_RATIO:
+            return {}
+        cores_missing = around.others_cores + around.driver_cores * (rung["kind"] == "cpu")
+        if is_disturbed(cores_missing):
+            return {}
+        shift_percent = rung["learned"]["shift_percent"] if rung["learned"] else 0.0
+        alone = self.told["saturation_per_second"]["best"] / (1 + shift_percent / 100)
+        return {"limit_foretold_per_second": alone, "limit_kind": rung["kind"]}
 
     def _keep(self, found: Found) -> None:
         """Keep it where the observer finds it."""

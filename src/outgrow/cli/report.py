@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from outgrow.cli.costs_shown import bill_in_words
-from outgrow.cli.verdict import interval, last_verified, numbers
+from outgrow.cli.verdict import interval, last_verified, learned, numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -57,6 +57,7 @@ def report(
         _signs(signs),
         "<h2>How forecasts have held</h2>",
         *(f"<p>{_words(last_verified(one))}</p>" for one in told["record"]),
+        f"<p>{_words(learned(told['ladder'][0]))}</p>",
         "" if told["record"] else "<p>None was verified yet: <code>outgrow verify</code></p>",
     ]
     head = f'<meta charset="utf-8"/><title>{_text(app)}: growth</title><style>{_STYLE}</style>'

@@ -8,7 +8,7 @@ from typing import Any
 
 DISTURBED_RATIO = 0.1
 """Others that take this part of the cores make a test say little."""
-DAY_MS = 86_400_000
+DAY_SECONDS = 86_400
 
 
 def is_disturbed(others_cores: float) -> bool:
@@ -77,10 +77,35 @@ def applied_in_words(one: dict[str, Any]) -> str:
     )
 
 
+def age(at_ms: float, now_ms: float) -> str:
+    """How long ago a moment was, for people."""
+    seconds = max(now_ms - at_ms, 0.0) / 1e3
+    for name, length in (("day", DAY_SECONDS), ("hour", 3600), ("minute", 60)):
+        if seconds >= length:
+            count = int(seconds / length)
+            return f"{count} {name}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def learned(rung: dict[str, Any]) -> str:
+    """What load tests have taught of a limit, in one line; empty where nothing was learned."""
+    found = rung["learned"]
+    if found is None or not found["tests"]:
+        return ""
+    tests = "1 load test" if found["tests"] == 1 else f"{found['tests']} load tests"
+    shift = found["shift_percent"]
+    moved = f"{abs(shift):.0f} % {'more' if shift > 0 else 'less'} than the model alone says"
+    return (
+        f"`{rung['station']}` is corrected by {tests}: {moved}, and what no evidence shows is "
+        f"drawn {found['width_ratio']:.1f} times as wide"
+    )
+
+
 def last_verified(one: dict[str, Any]) -> str:
     """The last load test in one line."""
     when = time.strftime("%Y-%m-%d %H:%M", time.localtime(one["to_ms"] / 1e3))
-    line = f"last verified {when}: foretold {interval(one['foretold'])}, measured "
+    line = f"last verified {when}, {age(one['to_ms'], time.time() * 1e3)}: "
+    line += f"foretold {interval(one['foretold'])}, measured "
     line += (
         interval(one["measured"])
         if one["is_reached"]

@@ -31,6 +31,7 @@ from outgrow.dashboard.growing import (
 from outgrow.dashboard.history import Before, history_in
 from outgrow.dashboard.learning import applied_in, compared, keep_applied
 from outgrow.dashboard.outcomes import Steps, kept_in
+from outgrow.dashboard.record import lessons_of
 from outgrow.dashboard.silencing import sorted_out
 from outgrow.dashboard.spotting import Beside, seen_in
 
@@ -181,7 +182,10 @@ class Foresight:
             statements = statements_of(self._source.statements(from_ns, to_ns))
             evidence = attributed(evidence, statements)
             history = self._history(to_ns, groups, evidence)
-            found = forecast(evidence, objectives=self._objectives(), history=history)
+            lessons = lessons_of(self._record(), 1e3 * self._clock())
+            found = forecast(
+                evidence, objectives=self._objectives(), lessons=lessons, history=history
+            )
             traits = traits_of(evidence.windows(), statements)
             told = Told(evidence, found, groups, traits, statements, history)
             kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
@@ -438,6 +442,7 @@ def _foreseen(told: Told, times: float) -> shapes.Foreseen:
         sentence=f"{_sentence(found)} {due_words(due, to_ms)}" if due else _sentence(found),
         due=due,
         times=times,
+        grade=found.grade,
         from_ms=whole[0].at_seconds * 1e3,
         to_ms=to_ms,
         windows=len(whole),

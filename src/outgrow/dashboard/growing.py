@@ -60,6 +60,18 @@ def limit_ahead(
         load_percent=100 * rung.load_ratio,
         pattern=None if move is None else _pattern(told, move, adviser.of(move.pattern)),
         by_hand=BY_HAND.get(rung.kind, "") if binds and move is None else "",
+        learned=_learned(told, rung.station),
+    )
+
+
+def _learned(told: Forecast, station: str) -> shapes.Learned | None:
+    found = told.corrections.get(station)
+    if found is None:
+        return None
+    return shapes.Learned(
+        tests=found.tests_count,
+        shift_percent=100 * found.shift_ratio,
+        width_ratio=found.width_ratio,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -10,11 +11,16 @@ from outgrow.dashboard.shapes import Verified
 from outgrow.errors import FolderError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from outgrow.capacity import Kind, Lesson
 
 RECORD_NAME = "verified.json"
 RECORD_MAX = 50
 MACHINE_NAME = "machine.json"
+DAY_MS = 86_400_000
+_NORMAL_95 = 1.645
 
 
 def verified_in(folder: Path) -> list[Verified]:
@@ -53,3 +59,21 @@ def keep_verified(folder: Path, one: Verified) -> None:
         fresh.replace(path)
     except OSError as problem:
         raise FolderError(f"cannot write {path}: {problem.strerror}") from None
+
+
+def lessons_of(record: Sequence[Verified], now_ms: float) -> list[Lesson]:
+    """What forecasts can learn from load tests."""
+    from outgrow.capacity import Lesson
+
+    return [
+        Lesson(
+            station=one.first_measured,
+            kind=cast("Kind", one.limit_kind),
+            foretold_per_second=one.limit_foretold_per_second,
+            measured_per_second=one.measured.best,
+            deviation=math.log(one.measured.high / one.measured.best) / _NORMAL_95,
+            age_days=(now_ms - one.to_ms) / DAY_MS,
+        )
+        for one in record
+        if one.limit_foretold_per_second
+    ]

@@ -29,8 +29,9 @@ def test_a_forecast_lists_what_binds_and_ends_with_one(folder: str, outgrow: Out
     assert "writer orders" in ended.out
     assert "pool stock" not in ended.out
     last = ended.out.splitlines()[-1]
-    assert last.startswith("last verified 20")
-    assert "foretold 322 (283 to 361), measured 300 (264 to 336)" in last
+    assert last.startswith("`writer orders` is corrected by 3 load tests: 6 % less")
+    assert "\nlast verified 20" in ended.out
+    assert "foretold 322 (283 to 361), measured 300 (264 to 336)" in ended.out
     assert ended.err.splitlines()[-1].endswith("for a way past them: outgrow plan 10")
 
 

@@ -238,7 +238,11 @@ def load_test(api: ApiClient, told: dict[str, Any], path: Path, folder: Path) ->
     )
 
 
-def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) -> None:
+def test_an_app_is_driven_to_its_limit_and_scored(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = bystanders.Look(0.0, None, 0.0)
+    monkeypatch.setattr("outgrow.cli.bystanders.look", lambda: quiet)
     seats = asyncio.Semaphore(2)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -257,6 +261,7 @@ def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) 
     api = ApiClient(folder)
     told = api.get("forecast?times=1")
     told["saturation_per_second"] = {"best": 60.0, "low": 50.0, "high": 70.0}
+    told["ladder"][0]["learned"] = {"tests": 2, "shift_percent": -10.0, "width_ratio": 0.5}
     said: list[str] = []
 
     async def run() -> Any:
@@ -280,6 +285,8 @@ def test_an_app_is_driven_to_its_limit_and_scored(folder: Path, tmp_path: Path) 
     assert said[0].startswith("sending ")
     (kept,) = verified_in(folder)
     assert kept.to_ms == found.told["to_ms"]
+    assert kept.limit_foretold_per_second == pytest.approx(60 / 0.9)
+    assert kept.limit_kind == "lock"
 
 
 def test_a_test_that_is_stopped_is_kept_as_one_that_did_not_reach_the_limit(
@@ -363,6 +370,32 @@ def told_of(**more: Any) -> dict[str, Any]:
 )
 def test_a_verdict_is_told_in_words(more: dict[str, Any], said: str) -> None:
     assert verdict.verdict(told_of(**more))[-1] == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (5, "just now"),
+        (61, "1 minute ago"),
+        (7_300, "2 hours ago"),
+        (3 * 86_400, "3 days ago"),
+        (-5, "just now"),
+    ],
+)
+def test_the_age_of_a_test_is_told_in_its_largest_unit(seconds: float, said: str) -> None:
+    assert verdict.age(1e12 - 1e3 * seconds, 1e12) == said
+
+
+def test_what_tests_have_taught_of_a_limit_is_told() -> None:
+    rung: dict[str, Any] = {"station": "loop web", "learned": None}
+    assert verdict.learned(rung) == ""
+    rung["learned"] = {"tests": 0, "shift_percent": 0.0, "width_ratio": 1.2}
+    assert verdict.learned(rung) == ""
+    rung["learned"] = {"tests": 3, "shift_percent": -8.2, "width_ratio": 0.41}
+    assert verdict.learned(rung) == (
+        "`loop web` is corrected by 3 load tests: 8 % less than the model alone says, and what "
+        "no evidence shows is drawn 0.4 times as wide"
+    )
 
 
 def test_the_last_verification_is_told_in_one_line() -> None:

@@ -175,6 +175,9 @@ def foreseen(asked: Asked) -> shapes.Foreseen:
             load_percent=100 / headroom,
             pattern=moved_by(134.0, times) if kind == "loop" and headroom < times else None,
             by_hand="hold it for less" if kind == "lock" and headroom < times else "",
+            learned=shapes.Learned(tests=3, shift_percent=-6.0, width_ratio=0.4)
+            if kind == "lock"
+            else None,
         )
         for station, kind, headroom, first in (
             ("writer orders", "lock", 2.4, 91.0),

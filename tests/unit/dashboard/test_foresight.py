@@ -15,7 +15,7 @@ from outgrow.capacity.patterns import Cache
 from outgrow.dashboard.advising import Adviser
 from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.growing import ENDLESS_MS
-from outgrow.dashboard.shapes import Group
+from outgrow.dashboard.shapes import Between, Group
 from outgrow.telemetry import (
     CallSum,
     ProcessSum,
@@ -331,3 +331,28 @@ def test_only_a_service_with_a_home_can_be_moved() -> None:
     split = SplitOut(operations=("Mail.send",), process="web", name="Mail")
     assert not Adviser(WHOLE).allows(split)
     assert Adviser(WHOLE).allows(MORE)
+
+
+def test_load_tests_of_its_first_limit_correct_a_forecast(foresight: Foresight) -> None:
+    alone = foresight.foreseen(0, END_NS, 10)
+    assert alone.saturation_per_second is not None
+    best = alone.saturation_per_second.best
+    test = msgspec.structs.replace(
+        verified(END_NS / 1e6 + 100_000),
+        first_measured="bulkhead Stock",
+        limit_kind="bulkhead",
+        limit_foretold_per_second=best,
+        measured=Between(best=0.9 * best, low=0.87 * best, high=0.93 * best),
+    )
+    record = [msgspec.structs.replace(test, from_ms=test.from_ms + one) for one in range(3)]
+    taught = Foresight(
+        Recorded(), groups=lambda: WHOLE, record=lambda: record, clock=lambda: END_NS / 1e9
+    ).foreseen(0, END_NS, 10)
+    assert (alone.grade, taught.grade) == ("exact", "verified")
+    assert taught.saturation_per_second is not None
+    assert taught.saturation_per_second.best == pytest.approx(0.91 * best, rel=0.02)
+    assert taught.ladder[0].learned is not None
+    assert taught.ladder[0].learned.tests == 3
+    unclear = msgspec.structs.replace(test, limit_foretold_per_second=None)
+    untaught = Foresight(Recorded(), groups=lambda: WHOLE, record=lambda: [unclear])
+    assert untaught.foreseen(0, END_NS, 10).grade == "exact"

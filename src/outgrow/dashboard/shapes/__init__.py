@@ -91,7 +91,7 @@ from outgrow.dashboard.shapes.shape import (
     Marks,
     Problem,
 )
-from outgrow.dashboard.shapes.verified import LimitLoad, Loads, Verified, VerifiedStep
+from outgrow.dashboard.shapes.verified import Learned, LimitLoad, Loads, Verified, VerifiedStep
 from outgrow.placement import PlannedChange, PlannedGroup
 
 __all__ = [
@@ -121,6 +121,7 @@ __all__ = [
     "JobFound",
     "JobState",
     "Jobs",
+    "Learned",
     "Letter",
     "Letters",
     "LimitAhead",

@@ -8,7 +8,7 @@ import msgspec
 
 from outgrow.dashboard.shapes.applied import Applied, Gain
 from outgrow.dashboard.shapes.shape import Between, Problem
-from outgrow.dashboard.shapes.verified import Verified
+from outgrow.dashboard.shapes.verified import Learned, Verified
 from outgrow.placement import PlannedChange
 
 
@@ -45,6 +45,7 @@ class LimitAhead(msgspec.Struct, frozen=True, kw_only=True):
         pattern: What has it bear the traffic that was asked for; None where it does, or where
             nothing is known.
         by_hand: What to do where no pattern is known.
+        learned: What load tests have taught of it; it is in the numbers.
     """
 
     station: str
@@ -56,6 +57,7 @@ class LimitAhead(msgspec.Struct, frozen=True, kw_only=True):
     load_percent: float
     pattern: PatternAhead | None = None
     by_hand: str = ""
+    learned: Learned | None = None
 
 
 class DueAhead(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +85,8 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
         sentence: The answer in words; code stands between backticks.
         refusal: Why there is no number; then nothing else is known.
         times: The multiple of today's traffic that was asked for.
+        grade: Of what it rests on: `exact`, our own workers; `metrics` of others; `verified`, where
+            load tests have reached its first limit.
         from_ms: The first moment of what was measured; `to_ms` the last.
         windows: How many windows of 10 s it rests on.
         now_per_second: Calls of all routes in them.
@@ -99,6 +103,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
 
     sentence: str
     times: float
+    grade: Literal["exact", "metrics", "verified"] = "exact"
     refusal: Problem | None = None
     from_ms: float | None = None
     to_ms: float | None = None

@@ -26,6 +26,20 @@ class Loads(msgspec.Struct, frozen=True, kw_only=True):
     loads: list[LimitLoad]
 
 
+class Learned(msgspec.Struct, frozen=True, kw_only=True):
+    """What load tests have taught of a limit.
+
+    Attributes:
+        tests: Of this limit; 0 where only others of its kind were tested.
+        shift_percent: It bears so much more than the model alone says; negative for less.
+        width_ratio: How wide its interval is by that, over what it would be without any test.
+    """
+
+    tests: int
+    shift_percent: float
+    width_ratio: float
+
+
 class VerifiedStep(msgspec.Struct, frozen=True, kw_only=True):
     """One rate of a load test.
 
@@ -61,6 +75,9 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
         route: Whose times the steps tell.
         others_cores: Cores that others of the machine used meanwhile, besides the app and the test.
         driver_cores: Cores that the test used, where it ran on the machine of the app.
+        limit_foretold_per_second: Where the limit that was measured first was foretold to bind, by
+            the model alone; None where later forecasts can learn nothing from this test.
+        limit_kind: Kind of that limit.
         mix_off_percent: Of what was sent, that went to other routes than the traffic before.
     """
 
@@ -77,4 +94,6 @@ class Verified(msgspec.Struct, frozen=True, kw_only=True):
     steps: list[VerifiedStep]
     others_cores: float = 0.0
     driver_cores: float = 0.0
+    limit_foretold_per_second: float | None = None
+    limit_kind: str = ""
     mix_off_percent: float = 0.0

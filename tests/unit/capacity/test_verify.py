@@ -234,6 +234,8 @@ def test_the_knee_is_that_of_the_kind_that_falls_short_of_the_others() -> None:
         good_by_kind=(690, 160),
     )
     assert knee_of([step]).best == pytest.approx(100 * 160 / 300)
+    unsent = replace(step, good=1050, sent_by_kind=(700, 300, 0), good_by_kind=(735, 315, 0))
+    assert knee_of([unsent]).best == pytest.approx(105.0)
     alike = replace(step, good_by_kind=(600, 250))
     assert knee_of([alike, alike]).best == pytest.approx(85.0)
     assert knee_of([alike]).width_ratio > knee_of([alike, alike]).width_ratio > 1

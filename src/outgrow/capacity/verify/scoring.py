@@ -120,7 +120,9 @@ def _served(steps: Sequence[Step]) -> tuple[float, int]:
         due = sum(step.sent_by_kind[kind] for step in steps)
         served = sum(step.good_by_kind[kind] for step in steps)
         # Chance has some kind fall a little short of the others in each step.
-        most = (served + CHANCE_DEVIATIONS * math.sqrt(due)) / due if due else 1.0
+        if not due:
+            continue
+        most = (served + CHANCE_DEVIATIONS * math.sqrt(due)) / due
         if most < found[0] * seconds / sent:
             found = sent / seconds * served / due, served
     return found

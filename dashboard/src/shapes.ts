@@ -137,6 +137,7 @@ export interface Foreseen {
   first: string[];
   ladder: LimitAhead[];
   unmeasured_percent: number | null;
+  unknown_percent: Record<string, number>;
   due: DueAhead | null;
   record: Verified[];
 }

@@ -25,6 +25,7 @@ from outgrow.capacity.refusal import Refusal, refusal_of_interval, refusal_of_mo
 from outgrow.capacity.solve import solve
 from outgrow.capacity.sums import sums_of
 from outgrow.capacity.trend import Due, due_within
+from outgrow.capacity.unknown import unknown_parts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,6 +73,8 @@ class Forecast:
         broken_objective: That objective.
         unmeasured_ratio: Share of the time of calls that passes at no station: limits may hide in
             it that nobody has measured.
+        unknown: Where that time passes, or time within holds that nothing explains, and its share
+            of the time of calls: by class and by station.
         due: When the daily peak reaches what is safe of the knee, by objective where there is one;
             None where too few days are known.
         model: The best estimate, to be asked further.
@@ -89,6 +92,7 @@ class Forecast:
     knee_by_objective_per_second: Interval | None
     broken_objective: Objective | None
     unmeasured_ratio: float
+    unknown: dict[str, float]
     model: Model
     draws: Model
     due: Due | None = None
@@ -168,6 +172,7 @@ def _told(
         knee_by_objective_per_second=knee,
         broken_objective=broken,
         unmeasured_ratio=unmeasured_ratio(best),
+        unknown=unknown_parts(best),
         model=best,
         draws=few,
         corrections=taught,

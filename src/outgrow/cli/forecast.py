@@ -16,6 +16,8 @@ from outgrow.errors import FolderError
 from outgrow.placement import ApiClient
 
 ANSWER_SECONDS = 60.0
+PLACES_MAX = 3
+NEVER_IN_IT = "memory, open files and sockets, disks, networks, quotas of others"
 _NUMBERS = {"requests/s", "low", "high", "times now", "first"}
 
 
@@ -106,6 +108,8 @@ def _print(told: dict[str, Any]) -> None:
         f"from {told['windows']} windows of 10 s at {told['now_per_second']:.1f} requests/s; "
         f"{told['unmeasured_percent']:.0f} % of the time of calls passes where nothing is measured"
     )
+    for line in not_known(told["unknown_percent"]):
+        talk(line)
     if told["record"]:
         out(last_verified(told["record"][0]))
         if line := learned(told["ladder"][0]):
@@ -113,6 +117,14 @@ def _print(told: dict[str, Any]) -> None:
     else:
         talk("never verified: outgrow verify")
     talk(f"look for the causes: outgrow signs; for a way past them: outgrow plan {times:g}")
+
+
+def not_known(unknown_percent: dict[str, float]) -> list[str]:
+    """Where limits may hide that nobody measured, in words."""
+    places = sorted(unknown_percent.items(), key=lambda pair: -pair[1])[:PLACES_MAX]
+    named = ", ".join(f"{percent:.0f} % of it in `{name}`" for name, percent in places)
+    lines = [f"a limit may hide where time of calls is not explained: {named}"] if named else []
+    return [*lines, f"never in it: {NEVER_IN_IT}"]
 
 
 def _row(rung: dict[str, Any]) -> dict[str, str]:

@@ -455,6 +455,7 @@ def _foreseen(told: Told, times: float) -> shapes.Foreseen:
         first=list(found.first),
         ladder=[limit_ahead(found, rung, times, told.groups, told.traits) for rung in found.ladder],
         unmeasured_percent=100 * found.unmeasured_ratio,
+        unknown_percent={name: 100 * ratio for name, ratio in found.unknown.items()},
     )
 
 

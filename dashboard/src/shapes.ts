@@ -15,6 +15,14 @@ export interface Audit {
   entries: Entry[];
 }
 
+export interface Besides {
+  mix: GrowsBesides[];
+  data_times: number;
+  rows: RowCost[];
+  unknown: RowsUnknown[];
+  note: string;
+}
+
 export interface Between {
   best: number;
   low: number;
@@ -140,6 +148,7 @@ export interface Foreseen {
   unknown_percent: Record<string, number>;
   due: DueAhead | null;
   record: Verified[];
+  besides: Besides | null;
 }
 
 export interface Gain {
@@ -163,6 +172,11 @@ export interface Group {
   replicas_max: number;
   ready: number;
   busy_percent: number;
+}
+
+export interface GrowsBesides {
+  name: string;
+  times: number;
 }
 
 export interface GrowthPlan {
@@ -529,6 +543,19 @@ export interface ResponsePoint {
   calls_per_second: number;
   mean_ms: Between;
   p99_ms: Between;
+}
+
+export interface RowCost {
+  subject: string;
+  operation: string;
+  stations: string[];
+  rows: number;
+  ms_per_row: Between;
+}
+
+export interface RowsUnknown {
+  subject: string;
+  why: string;
 }
 
 export interface Series {

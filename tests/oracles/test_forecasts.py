@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from outgrow.capacity import Forecast, Objective, forecast, response
+from outgrow.capacity import Forecast, Growth, Objective, forecast, response
 from outgrow.capacity.simulate import Compute, Hold, Place, Rest, Run, Simulation, System, Task
 from tests.oracles.simulated import evidence_of, mean_seconds_of, ms, saturation_of, system
 
@@ -64,3 +66,25 @@ def test_a_strict_objective_breaks_before_throughput_does() -> None:
     assert told.broken_objective == strict
     assert told.knee_by_objective_per_second is not None
     assert 0 < told.knee_by_objective_per_second.best < 0.95 * told.saturation_per_second.best
+
+
+def shop(checkouts: float) -> System:
+    """Reads that keep the loop for 2 ms, and so many checkouts that hold a lock for 10 ms."""
+    read = Task(name="GET /", process="web", steps=(Run(ms(2)), Rest(ms(5))))
+    steps = (Run(ms(1)), Hold("writer", (Rest(ms(10, 0.5)),)))
+    checkout = Task(name="POST /checkout", process="web", steps=steps)
+    what = system(read, checkout, places=(Place(name="writer", kind="lock"),))
+    return replace(
+        what, traffic=replace(what.traffic, mix={"GET /": 0.9, checkout.name: checkouts})
+    )
+
+
+@pytest.mark.parametrize(("times", "first"), [(1.0, "loop web"), (3.0, "writer"), (6.0, "writer")])
+def test_a_mix_that_grows_is_what_the_grown_mix_then_does(times: float, first: str) -> None:
+    growth = Growth(mix={"POST /checkout": times})
+    told = forecast(evidence_of(shop(0.1), 80.0), growth=growth, draws=100)
+    assert isinstance(told, Forecast)
+    measured = saturation_of(shop(0.1 * times))
+    assert told.first == (first,)
+    assert told.saturation_per_second.best == pytest.approx(measured, rel=0.08)
+    assert told.saturation_per_second.low < measured < told.saturation_per_second.high

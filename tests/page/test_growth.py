@@ -28,6 +28,16 @@ def test_another_multiple_is_asked_for_and_stays_in_the_address(watched: Watched
     assert page.locator(".twin code").inner_text() == "outgrow forecast 3"
 
 
+def test_what_grows_besides_is_asked_for_and_told(watched: Watched) -> None:
+    page = watched.open("growth")
+    page.get_by_label("Growing faster").fill("orders=2")
+    page.get_by_label("Times the rows of now").fill("5")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/growth?*data=5*")
+    page.wait_for_selector("section[aria-label='With 5 times the rows']")
+    page.get_by_text("As fast as the rest grow: orders 2 times.").wait_for()
+
+
 def test_the_slider_is_moved_by_keyboard_and_says_the_multiple(watched: Watched) -> None:
     page = watched.open("growth")
     slider = page.get_by_label("from 1 to 100")

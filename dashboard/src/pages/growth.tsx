@@ -9,7 +9,7 @@ import { Empty, Panel, Share, Shown, signed, tone, Words } from "../parts/panel"
 import { type Column, Table } from "../parts/table";
 import { Command } from "../parts/twin";
 import { ask, place, TIMES, to } from "../place";
-import type { Applied, Between, Bill, Costs, Foreseen, GrowthPlan, Learned, LimitAhead, PatternAhead, Problem, Responding, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
+import type { Applied, Besides, Between, Bill, Costs, Foreseen, GrowthPlan, Learned, LimitAhead, PatternAhead, Problem, Responding, RowCost, Signs, SignSeen, Spent, Verified, Way } from "../shapes";
 
 /** What is foreseen rests on the last hour, whatever period other pages show. */
 const HOUR = { from: "-1h", to: "now" };
@@ -18,9 +18,12 @@ const SLIDER_STEPS = 100;
 /** A minute stands for longer, and for no end. */
 const ENDLESS_MS = 60_000;
 
+/** What grows besides the traffic as a whole, as the address has it. */
+const besides = () => ({ mix: place.value.query.get("mix"), data: place.value.query.get("data") });
+
 export function GrowthPage() {
   const times = place.value.query.get("times") ?? TIMES;
-  const query = () => ({ ...HOUR, times: place.value.query.get("times") ?? TIMES });
+  const query = () => ({ ...HOUR, ...besides(), times: place.value.query.get("times") ?? TIMES });
   const asked = useAsked<Foreseen>(() => "forecast", query);
   const plan = useAsked<GrowthPlan>(() => "plan", query);
   const costs = useAsked<Costs>(() => "costs", query);
@@ -32,6 +35,7 @@ export function GrowthPage() {
           <>
             {found.refusal ? <Refused refusal={found.refusal} /> : <p class="sentence"><Words text={found.sentence} /></p>}
             <Times times={Number(times)} />
+            {found.besides ? <Rows besides={found.besides} /> : null}
             {found.refusal ? null : <Ladder found={found} />}
             {found.refusal ? null : <Curve found={found} />}
           </>
@@ -58,7 +62,8 @@ function Times(props: { times: number }) {
   const value = useSignal("");
   useEffect(() => void (value.value = String(props.times)), [props.times]);
   const choose = (times: string) => Number(times) > 0 && ask({ times: times === TIMES ? "" : times });
-  const place = Math.round((Math.log(Number(value.value) || 1) / Math.log(100)) * SLIDER_STEPS);
+  const step = Math.round((Math.log(Number(value.value) || 1) / Math.log(100)) * SLIDER_STEPS);
+  const { mix, data } = besides();
   return (
     <form class="form after" aria-label="How much traffic" onSubmit={(event) => { event.preventDefault(); choose(value.value); }}>
       <label>
@@ -71,13 +76,48 @@ function Times(props: { times: number }) {
           type="range"
           min="0"
           max={SLIDER_STEPS}
-          value={place}
+          value={step}
           aria-valuetext={`${value.value} times`}
           onInput={(event) => (value.value = String(Number((100 ** (Number(event.currentTarget.value) / SLIDER_STEPS)).toPrecision(2))))}
           onChange={() => choose(value.value)}
         />
       </label>
+      <label>
+        <span>Growing faster: name=times; …</span>
+        <input type="text" maxLength={2000} placeholder="checkout=2" value={mix ?? ""} onChange={(event) => ask({ mix: event.currentTarget.value.trim() })} />
+      </label>
+      <label>
+        <span>Times the rows of now</span>
+        <input type="number" min="0.1" max="1000" step="any" value={data ?? "1"} onChange={(event) => ask({ data: event.currentTarget.value === "1" ? "" : event.currentTarget.value })} />
+      </label>
     </form>
+  );
+}
+
+const COSTS: Column<RowCost>[] = [
+  { name: "Where", wide: true, cell: (row) => <>{row.subject}<span class="under">{row.stations.join(", ")}</span></> },
+  { name: "A row costs", n: true, by: (row) => row.ms_per_row.best, cell: (row) => <Sure one={row.ms_per_row} show={ms} /> },
+  { name: "Rows now", n: true, by: (row) => row.rows, cell: (row) => plain(row.rows) },
+];
+
+/** What else grows, and how much of that is known. */
+function Rows(props: { besides: Besides }) {
+  const { mix, note, rows, unknown } = props.besides;
+  return (
+    <>
+      {mix.length ? <p>As fast as the rest grow: {mix.map((one) => `${one.name} ${plain(one.times)} times`).join(", ")}.</p> : null}
+      {note ? (
+        <Panel title={`With ${plain(props.besides.data_times)} times the rows`} note={note} flush>
+          {rows.length ? <Table caption="What a row costs" columns={COSTS} rows={rows} id={(row) => `${row.subject} ${row.operation}`} /> : <Empty title="No time per row could be measured">All is taken as it is.</Empty>}
+          {unknown.length ? (
+            <details class="more">
+              <summary>{unknown.length} taken as they are</summary>
+              <ul>{unknown.map((each) => <li key={each.subject}>{each.subject}: {each.why}</li>)}</ul>
+            </details>
+          ) : null}
+        </Panel>
+      ) : null}
+    </>
   );
 }
 
@@ -129,7 +169,7 @@ function Ladder(props: { found: Foreseen }) {
 
 function Curve(props: { found: Foreseen }) {
   const { found } = props;
-  const asked = useAsked<Responding>(() => "forecast/response", () => ({ ...HOUR, operation: place.value.query.get("operation") }));
+  const asked = useAsked<Responding>(() => "forecast/response", () => ({ ...HOUR, ...besides(), operation: place.value.query.get("operation") }));
   const { operations = [], operation = "" } = asked.value.value ?? {};
   const tools = (
     <label>

@@ -26,6 +26,7 @@ from outgrow.capacity.forecast import (
     response,
     response_curve,
 )
+from outgrow.capacity.grown import Growth
 from outgrow.capacity.growth import (
     GrowthPlan,
     GrowthStep,
@@ -69,6 +70,7 @@ from outgrow.capacity.patterns import (
     traits_of,
 )
 from outgrow.capacity.refusal import Reason, Refusal
+from outgrow.capacity.rows import RowTime, RowTimes
 from outgrow.capacity.signs import SIGN_NAMES, Burn, Finding, Looked, Release, Seen, look_for_signs
 from outgrow.capacity.spending import Bill, Spending, Spent, bill_of, spending_of
 from outgrow.capacity.traced import traces_of
@@ -110,6 +112,7 @@ __all__ = [
     "Finding",
     "Forecast",
     "Grade",
+    "Growth",
     "GrowthPlan",
     "GrowthStep",
     "History",
@@ -139,6 +142,8 @@ __all__ = [
     "Replicate",
     "Response",
     "ReuseDistances",
+    "RowTime",
+    "RowTimes",
     "Score",
     "Seen",
     "Sending",

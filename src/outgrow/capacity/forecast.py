@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from outgrow.capacity.demand import estimate
 from outgrow.capacity.draws import DRAWS_COUNT, doubted, drifted, mixed, strained, window_weights
 from outgrow.capacity.evidence import History
+from outgrow.capacity.grown import Growth, with_mix, with_rows
 from outgrow.capacity.interval import Interval, interval
 from outgrow.capacity.knees import Objective, knee_by_doubling, knee_by_objective
 from outgrow.capacity.latency import mean_seconds, quantile_seconds
@@ -22,6 +23,7 @@ from outgrow.capacity.learning import Correction, Lesson, corrected, learned
 from outgrow.capacity.limits import CLOSE_RATIO, first_limits, saturation, station_limits
 from outgrow.capacity.model import stacked
 from outgrow.capacity.refusal import Refusal, refusal_of_interval, refusal_of_model, refusal_of_sums
+from outgrow.capacity.rows import RowTimes, row_times
 from outgrow.capacity.solve import solve
 from outgrow.capacity.sums import sums_of
 from outgrow.capacity.trend import Due, due_within
@@ -80,6 +82,7 @@ class Forecast:
         model: The best estimate, to be asked further.
         draws: As it might be as well.
         corrections: What load tests have taught of stations.
+        rows: What a row costs, where it was asked how data grow.
     """
 
     grade: Grade
@@ -97,6 +100,7 @@ class Forecast:
     draws: Model
     due: Due | None = None
     corrections: dict[str, Correction] = field(default_factory=dict[str, Correction])
+    rows: RowTimes = field(default_factory=RowTimes)
 
 
 def forecast(
@@ -104,6 +108,7 @@ def forecast(
     *,
     objectives: Sequence[Objective] = (),
     lessons: Sequence[Lesson] = (),
+    growth: Growth | None = None,
     seed: int = 0,
     draws: int = DRAWS_COUNT,
     history: History | None = None,
@@ -114,6 +119,7 @@ def forecast(
         evidence: Measurements of it at work.
         objectives: For how long calls may take.
         lessons: Of load tests.
+        growth: What grows besides the traffic as a whole; all rates are told along that mix.
         seed: Of the draws; the same evidence and seed give the same answer.
         draws: More make the interval smoother and cost time.
         history: The days before, from which demand drifts and traffic grows.
@@ -134,6 +140,11 @@ def forecast(
     drawn = mixed(drifted(drawn, sums, random, history.days), sums, random)
     drawn, taught = learned(drawn, lessons)
     best = corrected(best, taught)
+    rows = RowTimes()
+    if growth is not None:
+        rows = row_times(evidence.windows()) if growth.data_ratio != 1 else rows
+        best = with_rows(with_mix(best, growth), growth, rows)
+        drawn = with_rows(with_mix(drawn, growth), growth, rows, random)
     tops = saturation(drawn)
     found = interval(float(saturation(best)[0]), tops)
     refusal = refusal_of_interval(found.low, found.high)
@@ -141,7 +152,7 @@ def forecast(
         return refusal
     told = _told(best, drawn, found, tops, objectives, taught)
     knee = told.knee_by_objective_per_second or told.saturation_per_second
-    return replace(told, due=due_within(history.peaks_per_second, knee))
+    return replace(told, rows=rows, due=due_within(history.peaks_per_second, knee))
 
 
 def _told(

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import typer
 
+from outgrow.cli.calibrating import calibrate_once
 from outgrow.cli.costs_shown import print_costs
 from outgrow.cli.report import report
 from outgrow.cli.show import EXIT_FAILED, out, out_json, table, talk
@@ -27,6 +28,24 @@ def forecast(
     since: Annotated[
         str, typer.Option(metavar="TIME", help="Measured since then, such as -30m or -2h.")
     ] = "-1h",
+    mix: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TIMES",
+            help="A route or an operation that grows so many times as fast as the rest.",
+        ),
+    ] = None,
+    data: Annotated[
+        float, typer.Option(min=0.1, max=1000.0, help="So many times the rows of now.")
+    ] = 1.0,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="First measure how the cores of this machine slow one another down, unless that "
+            "is kept in the folder: 20 s of all cores, so at a quiet time.",
+        ),
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also write it to a file to be sent to somebody."),
@@ -44,12 +63,18 @@ def forecast(
     now and at that traffic; in money where outgrow.toml has [prices]. Exit code 1 says that a limit
     binds below the traffic that was asked about, or that there is no forecast.
     """
-    query = urlencode({"times": times, "from": since})
+    if calibrate:
+        calibrate_once(Path(folder))
+    asked: dict[str, Any] = {"from": since}
+    if mix:
+        asked["mix"] = ";".join(mix)
+    if data != 1:
+        asked["data"] = f"{data:.9g}"
     api = ApiClient(folder, seconds=ANSWER_SECONDS)
-    told = api.get(f"forecast?{query}")
+    told = api.get(f"forecast?{urlencode({'times': times, **asked})}")
     if html is not None and not told["refusal"]:
-        _write(html, api, told, since)
-    spending = api.get(f"costs?{query}") if costs else None
+        _write(html, api, told, asked)
+    spending = api.get(f"costs?{urlencode({'times': times, **asked})}") if costs else None
     if json:
         out_json(told if spending is None else {**told, "costs": spending})
     else:
@@ -60,19 +85,19 @@ def forecast(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _write(path: Path, api: ApiClient, told: dict[str, Any], since: str) -> None:
+def _write(path: Path, api: ApiClient, told: dict[str, Any], asked: dict[str, Any]) -> None:
     """Write all that is foreseen as one file.
 
     Raises:
         FolderError: There can be no such file.
     """
-    query = urlencode({"from": since})
+    query, period = urlencode(asked), urlencode({"from": asked["from"]})
     content = report(
         api.get("now")["app"],
         told,
         api.get(f"forecast/response?{query}"),
         api.get(f"plan?{query}&times={told['times']:g}"),
-        api.get(f"signs?{query}"),
+        api.get(f"signs?{period}"),
         api.get(f"costs?{query}&times={told['times']:g}"),
     )
     try:
@@ -104,8 +129,12 @@ def _print(told: dict[str, Any]) -> None:
         kept = f"kept up to {interval(knee)} requests/s" if knee["best"] else "not kept now"
         out(f"Objective: {told['objective']}, {kept}")
     out(f"The mean time doubles at {interval(told['knee_by_doubling_per_second'])} requests/s")
+    if told["besides"]:
+        _print_besides(told["besides"])
+    in_mix = " in that mix" if told["besides"] and told["besides"]["mix"] else ""
+    now = f"{told['now_per_second']:.1f} requests/s{in_mix}"
     talk(
-        f"from {told['windows']} windows of 10 s at {told['now_per_second']:.1f} requests/s; "
+        f"from {told['windows']} windows of 10 s at {now}; "
         f"{told['unmeasured_percent']:.0f} % of the time of calls passes where nothing is measured"
     )
     for line in not_known(told["unknown_percent"]):
@@ -125,6 +154,22 @@ def not_known(unknown_percent: dict[str, float]) -> list[str]:
     named = ", ".join(f"{percent:.0f} % of it in `{name}`" for name, percent in places)
     lines = [f"a limit may hide where time of calls is not explained: {named}"] if named else []
     return [*lines, f"never in it: {NEVER_IN_IT}"]
+
+
+def _print_besides(besides: dict[str, Any]) -> None:
+    if besides["mix"]:
+        grows = ", ".join(f"{one['name']} {one['times']:g} times" for one in besides["mix"])
+        out(f"As fast as the rest grow: {grows}; `times now` is that of the rest")
+    if not besides["note"]:
+        return
+    out()
+    out(f"With {besides['data_times']:g} times the rows, {besides['note']}:")
+    for one in besides["rows"]:
+        cost = one["ms_per_row"]
+        span = f"{cost['best']:.3g} ms ({cost['low']:.3g} to {cost['high']:.3g})"
+        out(f"  {one['subject']}: {span} a row, {one['rows']:.3g} rows now, in {one['operation']}")
+    for one in besides["unknown"]:
+        out(f"  {one['subject']}: taken as it is, since {one['why']}")
 
 
 def _row(rung: dict[str, Any]) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from outgrow.dashboard import calls, kept, received, shapes, slots, working
 from outgrow.dashboard.asking import AskingError
+from outgrow.dashboard.besides import Besides
 from outgrow.dashboard.outcomes import kept_in
 from outgrow.dashboard.tending import Tending
 from outgrow.placement import AUDIT
@@ -146,11 +147,15 @@ class Answers:
 
     def forecast(self, asked: Asked) -> shapes.Foreseen:
         """Which limit binds first, and at how much traffic."""
-        return self._known.foreseen(asked.from_ns, asked.to_ns, asked.number("times"))
+        return self._known.foreseen(
+            asked.from_ns, asked.to_ns, asked.number("times"), _besides(asked)
+        )
 
     def responding(self, asked: Asked) -> shapes.Responding:
         """How long calls of a route would take as traffic grows."""
-        return self._known.responding(asked.from_ns, asked.to_ns, asked.text("operation"))
+        return self._known.responding(
+            asked.from_ns, asked.to_ns, asked.text("operation"), _besides(asked)
+        )
 
     def plan(self, asked: Asked) -> shapes.GrowthPlan:
         """What carries the app to a multiple of today's traffic."""
@@ -159,11 +164,12 @@ class Answers:
             asked.to_ns,
             asked.number("times"),
             only_placement=bool(asked.whole("only_placement")),
+            besides=_besides(asked),
         )
 
     def costs(self, asked: Asked) -> shapes.Costs:
         """What the app takes and costs."""
-        return self._known.costs(asked.from_ns, asked.to_ns, asked.number("times"))
+        return self._known.costs(asked.from_ns, asked.to_ns, asked.number("times"), _besides(asked))
 
     def loads(self, asked: Asked) -> shapes.Loads:
         """How full each limit was in a period."""
@@ -247,6 +253,10 @@ class Answers:
         end = f"refused, {problem.text}" if problem else "; ".join(outcome.steps)
         self._source.mark(asked.now_ns, AUDIT, f"{asked.who}: {what}: {end}")
         return outcome
+
+
+def _besides(asked: Asked) -> Besides:
+    return Besides(mix=asked.text("mix"), data_ratio=asked.number("data"))
 
 
 def _station(one: StationSum) -> shapes.Station:

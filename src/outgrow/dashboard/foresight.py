@@ -10,30 +10,33 @@ import datetime
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from outgrow.dashboard import shapes
+from outgrow.dashboard.besides import (
+    TRAFFIC_ALONE,
+    Besides,
+    growth_of,
+    with_statements,
+)
 from outgrow.dashboard.costing import costs_of
-from outgrow.dashboard.dating import due_ahead, due_words
 from outgrow.dashboard.growing import (
-    between,
-    limit_ahead,
-    objective_in_words,
     operations_of,
     planned,
     responding,
 )
-from outgrow.dashboard.history import Before, history_in
+from outgrow.dashboard.history import history_in
 from outgrow.dashboard.learning import applied_in, compared, keep_applied
-from outgrow.dashboard.outcomes import Steps, kept_in
+from outgrow.dashboard.outcomes import kept_in
 from outgrow.dashboard.record import lessons_of
 from outgrow.dashboard.silencing import sorted_out
-from outgrow.dashboard.spotting import Beside, seen_in
+from outgrow.dashboard.spotting import releases_of, seen_in
+from outgrow.dashboard.telling import Told, answered, foreseen_in, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,13 +50,11 @@ if TYPE_CHECKING:
         Prices,
         Recorded,
         Refusal,
-        Response,
-        StatementWindow,
-        Traits,
     )
     from outgrow.dashboard.objectives import Promise
     from outgrow.dashboard.silencing import Silence
-    from outgrow.telemetry import Backlog, WindowSum
+    from outgrow.dashboard.spotting import Windows
+    from outgrow.telemetry import Backlog, MarkSum, StatementTotals, WindowSum
 
 KEPT_SECONDS = 60.0
 REFUSED_SECONDS = 2.0
@@ -68,37 +69,11 @@ TIMES = 10.0
 RECORD_SHOWN = 10
 PLANS_MAX = 16
 APPLIED_SHOWN = 3
+BESIDES_MAX = 8
 WINDOW_NS = 10 * 10**9
 _NEEDED = ("numpy", "scipy")
 
 _log = logging.getLogger(__name__)
-
-
-class Windows(Beside, Before, Steps, Protocol):
-    """Where windows come from: the archive."""
-
-    def windows(self, from_ns: int, to_ns: int, /) -> Sequence[WindowSum]:
-        """Windows of 10 s, oldest first."""
-        ...
-
-
-@dataclass(frozen=True)
-class Told:
-    """An answer of the model, what it rests on, and what was asked of it further."""
-
-    evidence: Recorded
-    found: Forecast | Refusal
-    groups: Sequence[shapes.Group]
-    traits: Traits
-    statements: Sequence[StatementWindow]
-    history: History
-    curves: dict[str, tuple[Response, ...]] = field(
-        default_factory=dict[str, "tuple[Response, ...]"]
-    )
-    plans: dict[tuple[float, bool], shapes.GrowthPlan] = field(
-        default_factory=dict["tuple[float, bool]", shapes.GrowthPlan]
-    )
-    looked: list[Looked] = field(default_factory=list["Looked"])
 
 
 class Foresight:
@@ -114,6 +89,9 @@ class Foresight:
         backlogs: What waited in queues in a period, oldest first.
         prices: What things cost, see `pricing`; none where nobody said any.
         folder: Has the plans that were carried out; None where nobody does that.
+        statements: What statements did in a period, by the beginning of each window.
+        marks: What was marked in a period, oldest first.
+        slowdowns: How the cores of each machine slow one another down, where that was measured.
     """
 
     def __init__(
@@ -127,6 +105,11 @@ class Foresight:
         backlogs: Callable[[int, int], Sequence[Backlog]] = lambda _from_ns, _to_ns: (),
         prices: Mapping[str, Any] | None = None,
         folder: Path | None = None,
+        statements: Callable[[int, int], Mapping[int, Sequence[StatementTotals]]] = (
+            lambda _from_ns, _to_ns: {}
+        ),
+        marks: Callable[[int, int], Sequence[MarkSum]] = lambda _from_ns, _to_ns: (),
+        slowdowns: Callable[[], Mapping[str, tuple[float, ...]]] = dict[str, "tuple[float, ...]"],
     ) -> None:
         self._source = source
         self._promises = promises
@@ -137,11 +120,14 @@ class Foresight:
         self._backlogs = backlogs
         self._prices = prices
         self._folder = folder
+        self._statements = statements
+        self._marks = marks
+        self._slowdowns = slowdowns
         self._lock = threading.Lock()
         self._asking = threading.Lock()
         self._sentence: str | None = None
         self._due_at = 0.0
-        self._kept: dict[tuple[int, int], tuple[float, Told]] = {}
+        self._kept: dict[tuple[object, ...], tuple[float, Told]] = {}
         self._days: tuple[int, float, History] | None = None
 
     @property
@@ -165,7 +151,8 @@ class Foresight:
 
         from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
         kept_ns = int(KEPT_SECONDS * 1e9)
-        key = (from_ns // kept_ns, to_ns // kept_ns)
+        slowdowns = self._slowdowns()
+        key = (from_ns // kept_ns, to_ns // kept_ns, *slowdowns.items())
         with self._asking:
             known = self._kept.pop(key, None)
             if known is not None and time.monotonic() < known[0]:
@@ -177,7 +164,8 @@ class Foresight:
                 without_tests(windows, self._record()),
                 self._source.workers(from_ns, to_ns),
                 {group.name: group.runs for group in groups},
-                backlogs=self._backlogs(from_ns, to_ns),
+                slowdowns,
+                self._backlogs(from_ns, to_ns),
             )
             statements = statements_of(self._source.statements(from_ns, to_ns))
             evidence = attributed(evidence, statements)
@@ -202,6 +190,33 @@ class Foresight:
         runs = {group.name: group.runs for group in groups}
         found = history_in(self._source, to_ns, self._record(), runs, evidence)
         self._days = (today, time.monotonic() + DAYS_KEPT_SECONDS, found)
+        return found
+
+    def _grown(self, told: Told, besides: Besides, from_ns: int, to_ns: int) -> Told:
+        """The forecast from the same evidence, where something grows besides the traffic."""
+        from outgrow.capacity import forecast
+
+        growth = growth_of(besides, told.evidence)
+        with self._asking:
+            found = told.besides.get(besides)
+            if found is None:
+                if len(told.besides) >= BESIDES_MAX:
+                    told.besides.clear()
+                evidence = told.evidence
+                if growth.data_ratio != 1:
+                    from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
+                    steps = partial(self._statements, from_ns, to_ns)
+                    evidence = with_statements(evidence, steps)
+                lessons = lessons_of(self._record(), 1e3 * self._clock())
+                answer = forecast(
+                    evidence,
+                    objectives=self._objectives(),
+                    lessons=lessons,
+                    growth=growth,
+                    history=told.history,
+                )
+                found = replace(told, evidence=evidence, found=answer, growth=growth)
+                told.besides[besides] = found
         return found
 
     def _objectives(self) -> list[Objective]:
@@ -239,13 +254,15 @@ class Foresight:
             _log.exception("no forecast could be made")
             self._sentence = None
 
-    def foreseen(self, from_ns: int, to_ns: int, times: float) -> shapes.Foreseen:
+    def foreseen(
+        self, from_ns: int, to_ns: int, times: float, besides: Besides = TRAFFIC_ALONE
+    ) -> shapes.Foreseen:
         """The forecast for a multiple of today's traffic."""
-        told, refusal = self._carried(from_ns, to_ns)
+        told, refusal = self._carried(from_ns, to_ns, besides)
         if told is None:
-            return shapes.Foreseen(sentence=_refused(refusal), refusal=refusal, times=times)
+            return shapes.Foreseen(sentence=refused(refusal), refusal=refusal, times=times)
         return msgspec.structs.replace(
-            _foreseen(told, times), record=list(self._record()[:RECORD_SHOWN])
+            foreseen_in(told, times), record=list(self._record()[:RECORD_SHOWN])
         )
 
     def loads(self, from_ns: int, to_ns: int) -> shapes.Loads:
@@ -266,7 +283,9 @@ class Foresight:
         found.sort(key=lambda one: -one.load_percent)
         return shapes.Loads(windows=len(windows), loads=found)
 
-    def responding(self, from_ns: int, to_ns: int, operation: str) -> shapes.Responding:
+    def responding(
+        self, from_ns: int, to_ns: int, operation: str, besides: Besides = TRAFFIC_ALONE
+    ) -> shapes.Responding:
         """How long calls of a route would take as traffic grows.
 
         Args:
@@ -274,13 +293,14 @@ class Foresight:
             to_ns: Likewise.
             operation: The route; where it is empty or not known, that which takes most of the
                 first limit.
+            besides: What else grows.
         """
-        told, _ = self._carried(from_ns, to_ns)
+        told, _ = self._carried(from_ns, to_ns, besides)
         if told is None:
             return shapes.Responding()
         from outgrow.capacity import response_curve
 
-        forecast = _answered(told)
+        forecast = answered(told)
         known = operations_of(forecast)
         operation = operation if operation in known else known[0]
         with self._asking:
@@ -290,13 +310,19 @@ class Foresight:
         return responding(forecast, operation, points)
 
     def planned(
-        self, from_ns: int, to_ns: int, times: float, *, only_placement: bool
+        self,
+        from_ns: int,
+        to_ns: int,
+        times: float,
+        *,
+        only_placement: bool,
+        besides: Besides = TRAFFIC_ALONE,
     ) -> shapes.GrowthPlan:
         """Steps that carry the app to a multiple of today's traffic."""
-        told, refusal = self._carried(from_ns, to_ns)
+        told, refusal = self._carried(from_ns, to_ns, besides)
         applied = [] if self.lacks else self._applied(to_ns)
         if told is None:
-            sentence = _refused(refusal)
+            sentence = refused(refusal)
             return shapes.GrowthPlan(
                 sentence=sentence, refusal=refusal, times=times, applied=applied
             )
@@ -307,7 +333,7 @@ class Foresight:
                 if len(told.plans) >= PLANS_MAX:
                     told.plans.clear()
                 found = told.plans[key] = planned(
-                    _answered(told),
+                    answered(told),
                     times,
                     told.groups,
                     only_placement=only_placement,
@@ -335,14 +361,16 @@ class Foresight:
         told = self.told(int(at_ms * 1e6), now_ns)
         return told.found, sum(one.is_whole for one in told.evidence.windows())
 
-    def costs(self, from_ns: int, to_ns: int, times: float) -> shapes.Costs:
+    def costs(
+        self, from_ns: int, to_ns: int, times: float, besides: Besides = TRAFFIC_ALONE
+    ) -> shapes.Costs:
         """What the app takes and costs, now and at a multiple of today's traffic."""
-        told, refusal = self._carried(from_ns, to_ns)
+        told, refusal = self._carried(from_ns, to_ns, besides)
         if told is None:
             return shapes.Costs(times=times, refusal=refusal)
         with self._asking:
             return costs_of(
-                *(_answered(told), told.evidence, told.statements, times, told.groups),
+                *(answered(told), told.evidence, told.statements, times, told.groups),
                 traits=told.traits,
                 prices=self._prices_known(),
                 worker_memory_bytes=_worker_memory_bytes(told.evidence),
@@ -353,7 +381,9 @@ class Foresight:
 
         return Prices(**self._prices) if self._prices else None
 
-    def _carried(self, from_ns: int, to_ns: int) -> tuple[Told | None, shapes.Problem]:
+    def _carried(
+        self, from_ns: int, to_ns: int, besides: Besides = TRAFFIC_ALONE
+    ) -> tuple[Told | None, shapes.Problem]:
         """A forecast, or why there is none."""
         if self.lacks:
             return None, shapes.Problem(
@@ -363,6 +393,8 @@ class Foresight:
         told = self.told(from_ns, to_ns)
         from outgrow.capacity import Refusal
 
+        if not besides.is_none and not isinstance(told.found, Refusal):
+            told = self._grown(told, besides, from_ns, to_ns)
         if isinstance(told.found, Refusal):
             return None, shapes.Problem(text=told.found.text, hint=told.found.hint)
         return told, shapes.Problem(text="", hint="")
@@ -395,7 +427,8 @@ class Foresight:
                     *(told.evidence, forecast, told.history),
                     kept_in(self._source, self._promises, to_ns),
                 )
-                told.looked.append(look_for_signs(seen))
+                releases = releases_of(self._marks(from_ns, to_ns))
+                told.looked.append(look_for_signs(replace(seen, releases=releases)))
             return told.looked[0]
 
 
@@ -419,51 +452,3 @@ def _worker_memory_bytes(evidence: Recorded) -> int:
         if workers and memory_bytes:
             return memory_bytes // workers
     return 0
-
-
-def _refused(problem: shapes.Problem) -> str:
-    return f"No forecast: {problem.text}."
-
-
-def _answered(told: Told) -> Forecast:
-    from outgrow.capacity import Forecast
-
-    assert isinstance(told.found, Forecast)
-    return told.found
-
-
-def _foreseen(told: Told, times: float) -> shapes.Foreseen:
-    found = _answered(told)
-    whole = [window for window in told.evidence.windows() if window.is_whole]
-    broken, knee = found.broken_objective, found.knee_by_objective_per_second
-    to_ms = whole[-1].at_seconds * 1e3
-    due = found.due and due_ahead(found.due, len(told.history.peaks_per_second), to_ms)
-    return shapes.Foreseen(
-        sentence=f"{_sentence(found)} {due_words(due, to_ms)}" if due else _sentence(found),
-        due=due,
-        times=times,
-        grade=found.grade,
-        from_ms=whole[0].at_seconds * 1e3,
-        to_ms=to_ms,
-        windows=len(whole),
-        now_per_second=found.now_per_second,
-        headroom=between(found.headroom),
-        saturation_per_second=between(found.saturation_per_second),
-        knee_by_doubling_per_second=between(found.knee_by_doubling_per_second),
-        knee_by_objective_per_second=None if knee is None else between(knee),
-        objective=objective_in_words(broken) or None,
-        first=list(found.first),
-        ladder=[limit_ahead(found, rung, times, told.groups, told.traits) for rung in found.ladder],
-        unmeasured_percent=100 * found.unmeasured_ratio,
-        unknown_percent={name: 100 * ratio for name, ratio in found.unknown.items()},
-    )
-
-
-def _sentence(told: Forecast) -> str:
-    first = " or ".join(f"`{name}`" for name in told.first)
-    headroom = told.headroom
-    return (
-        f"{first} is the first limit: at {headroom.best:.1f} times the traffic of now "
-        f"({headroom.low:.1f} to {headroom.high:.1f}), which is "
-        f"{told.saturation_per_second.best:,.0f} requests a second."
-    )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from outgrow import __version__
 from outgrow.dashboard.access import Access, access_from, check_address
 from outgrow.dashboard.app import page_app
+from outgrow.dashboard.besides import largest_statements
 from outgrow.dashboard.feeds import Feeds
 from outgrow.dashboard.foresight import Foresight
 from outgrow.dashboard.marking import Marking
@@ -25,7 +26,7 @@ from outgrow.dashboard.objectives import promises_in
 from outgrow.dashboard.placing import Supervision
 from outgrow.dashboard.pricing import prices_in
 from outgrow.dashboard.reaching import Reach
-from outgrow.dashboard.record import verified_in
+from outgrow.dashboard.record import slowdowns_in, verified_in
 from outgrow.dashboard.silencing import silences_in
 from outgrow.dashboard.sounding import Sounding, backlogs_in
 from outgrow.dashboard.tending import Tending
@@ -114,6 +115,9 @@ class Observer:
             backlogs=partial(backlogs_in, archive),
             prices=self._prices,
             folder=Path(seat.supervisor) if seat.supervisor else None,
+            statements=partial(largest_statements, archive),
+            marks=archive.marks,
+            slowdowns=self._slowdowns,
         )
         self._reach = Reach(seat.durable) if seat.durable else None
         self._feeds.open(archive)
@@ -172,6 +176,10 @@ class Observer:
     def _verified(self) -> list[Verified]:
         """Load tests of the app; none where it has no folder."""
         return verified_in(Path(self._seat.api).parent) if self._seat.api else []
+
+    def _slowdowns(self) -> dict[str, tuple[float, ...]]:
+        """Of this machine, where `outgrow forecast --calibrate` has measured it."""
+        return slowdowns_in(Path(self._seat.api).parent) if self._seat.api else {}
 
     def remark(self, at_ns: int, kind: str, text: str) -> None:
         """Mark a moment."""

@@ -8,6 +8,7 @@ import msgspec
 
 from outgrow.dashboard import shapes
 from outgrow.dashboard.asking import BEFORE, HISTORY, PERIOD, Parameter, limit
+from outgrow.dashboard.besides import BESIDES
 from outgrow.dashboard.openapi import Route
 from outgrow.placement import Wish
 
@@ -381,28 +382,28 @@ def _foreseen(known: Answering) -> list[Route]:
             answer=shapes.Foreseen,
             text="Which limit binds first, and at how many times the traffic of now",
             call=known.forecast,
-            parameters=(*HISTORY, _TIMES),
+            parameters=(*HISTORY, _TIMES, *BESIDES),
         ),
         Route(
             path="forecast/response",
             answer=shapes.Responding,
             text="How long calls of a route would take as traffic grows",
             call=known.responding,
-            parameters=(*HISTORY, _OPERATION),
+            parameters=(*HISTORY, _OPERATION, *BESIDES),
         ),
         Route(
             path="plan",
             answer=shapes.GrowthPlan,
             text="What carries the app to a multiple of the traffic of now",
             call=known.plan,
-            parameters=(*HISTORY, _TIMES, _ONLY_PLACEMENT),
+            parameters=(*HISTORY, _TIMES, *BESIDES, _ONLY_PLACEMENT),
         ),
         Route(
             path="costs",
             answer=shapes.Costs,
             text="What the app takes by request and service, and costs now and at a multiple",
             call=known.costs,
-            parameters=(*HISTORY, _TIMES),
+            parameters=(*HISTORY, _TIMES, *BESIDES),
         ),
         Route(
             path="loads",

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from outgrow.dashboard.history import PEAK_DAYS
+from outgrow.dashboard.history import PEAK_DAYS, Before
+from outgrow.dashboard.marking import DEPLOY
 from outgrow.dashboard.objectives import WINDOWS
+from outgrow.dashboard.outcomes import Steps
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from outgrow.capacity import Forecast, History, Recorded, Seen
+    from outgrow.capacity import Forecast, History, Recorded, Release, Seen
     from outgrow.dashboard.shapes import Objective
-    from outgrow.telemetry import SpanRecord, StatementTotals
+    from outgrow.telemetry import MarkSum, SpanRecord, StatementTotals, WindowSum
 
 TRACES_MAX = 200
 BURN_HOURS = tuple(long_ns / 3600e9 for _, long_ns, _, _ in WINDOWS)
@@ -31,6 +33,14 @@ class Beside(Protocol):
 
     def newest_spans(self, from_ns: int, to_ns: int, limit: int, /) -> Sequence[SpanRecord]:
         """The spans of the newest traces, at most so many, few with each name."""
+        ...
+
+
+class Windows(Beside, Before, Steps, Protocol):
+    """Where windows come from: the archive."""
+
+    def windows(self, from_ns: int, to_ns: int, /) -> Sequence[WindowSum]:
+        """Windows of 10 s, oldest first."""
         ...
 
 
@@ -81,4 +91,13 @@ def seen_in(
             for one in window.operations
             if not one.is_entry
         },
+    )
+
+
+def releases_of(marks: Iterable[MarkSum]) -> tuple[Release, ...]:
+    """When new versions came, of all that was marked."""
+    from outgrow.capacity import Release
+
+    return tuple(
+        Release(at_seconds=one.at_ns / 1e9, text=one.text) for one in marks if one.kind == DEPLOY
     )

@@ -41,6 +41,20 @@ def test_a_forecast_below_all_limits_ends_with_zero(folder: str, outgrow: Outgro
     assert "nothing binds" in ended.out
 
 
+def test_a_forecast_tells_what_else_grows(folder: str, outgrow: Outgrow) -> None:
+    words = ["--mix", "POST /orders=2", "--data", "5", "--folder", folder]
+    ended = outgrow("forecast", "10", *words)
+    assert "As fast as the rest grow: POST /orders 2 times; `times now` is that of the rest" in (
+        ended.out.splitlines()
+    )
+    assert "With 5 times the rows, taken on in a straight line" in ended.out
+    cost = "0.02 ms (0.0176 to 0.0224) a row, 40 rows now, in GET /products"
+    assert f"  SELECT * FROM products: {cost}" in ended.out.splitlines()
+    assert "taken as it is, since its calls bring 1 rows each" in ended.out
+    told = json.loads(outgrow("forecast", "10", *words, "--json").out)
+    assert told["besides"]["mix"] == [{"name": "POST /orders", "times": 2.0}]
+
+
 def test_silenced_signs_stand_apart_with_their_reason(folder: str, outgrow: Outgrow) -> None:
     ended = outgrow("signs", "--folder", folder)
     assert ended.code == 1

@@ -9,6 +9,7 @@ import msgspec
 
 from outgrow.dashboard import shapes
 from outgrow.dashboard.asking import Asked
+from outgrow.dashboard.besides import NEVER_EXTRAPOLATED
 
 SECOND_MS = 1000.0
 
@@ -199,6 +200,32 @@ def foreseen(asked: Asked) -> shapes.Foreseen:
         ladder=ladder,
         unmeasured_percent=8.0,
         record=[verified(asked.to_ns / 1e6)],
+        besides=besides(asked),
+    )
+
+
+def besides(asked: Asked) -> shapes.Besides | None:
+    """Of each name that is asked for, that it grows twice as fast; and two statements."""
+    data = asked.number("data")
+    names = [part.partition("=")[0] for part in asked.text("mix").split(";") if part]
+    if not names and data == 1:
+        return None
+    cost = shapes.RowCost(
+        subject="SELECT * FROM products",
+        operation="GET /products",
+        stations=["pool stock"],
+        rows=40.0,
+        ms_per_row=between(0.02),
+    )
+    unknown = shapes.RowsUnknown(
+        subject="SELECT * FROM stock WHERE sku=?", why="its calls bring 1 rows each"
+    )
+    return shapes.Besides(
+        mix=[shapes.GrowsBesides(name=name, times=2.0) for name in names],
+        data_times=data,
+        rows=[cost] if data != 1 else [],
+        unknown=[unknown] if data != 1 else [],
+        note=NEVER_EXTRAPOLATED if data != 1 else "",
     )
 
 

@@ -18,6 +18,7 @@ from outgrow.dashboard.growing import ENDLESS_MS
 from outgrow.dashboard.shapes import Between, Group
 from outgrow.telemetry import (
     CallSum,
+    MarkSum,
     ProcessSum,
     ProcessTotals,
     SpanRecord,
@@ -356,3 +357,35 @@ def test_load_tests_of_its_first_limit_correct_a_forecast(foresight: Foresight) 
     unclear = msgspec.structs.replace(test, limit_foretold_per_second=None)
     untaught = Foresight(Recorded(), groups=lambda: WHOLE, record=lambda: [unclear])
     assert untaught.foreseen(0, END_NS, 10).grade == "exact"
+
+
+class Failing(Recorded):
+    """The same on two cores, and from the middle on one call in ten fails."""
+
+    def _window(self, number: int) -> WindowSum:
+        one = super()._window(number)
+        cpu = StationSum(worker="web/1", seconds=10.0, used=StationTotals("cpu", "cpu", 2))
+        for call in one.calls:
+            call.errors = call.calls // 10 if number >= WINDOWS // 2 else 0
+        return msgspec.structs.replace(one, stations=[*one.stations, cpu])
+
+
+def test_errors_are_told_by_the_deploy_that_brought_them() -> None:
+    def marks(from_ns: int, to_ns: int) -> list[MarkSum]:
+        at_ns = WINDOWS // 2 * STEP_NS
+        deploy = MarkSum(at_ns=at_ns, kind="deploy", text="version 2, commit 1f2e3d")
+        return [deploy, MarkSum(at_ns=at_ns, kind="restart", text="web/1 was started again")]
+
+    seen = Foresight(Failing(), groups=lambda: WHOLE, marks=marks).signs(0, END_NS, 100).signs
+    (route,) = [one for one in seen if (one.sign, one.subject) == ("rising errors", "GET /buy")]
+    assert "of calls fail since version 2, commit 1f2e3d, 0.00% before it" in route.text
+
+
+def test_a_machine_that_was_calibrated_is_foreseen_as_it_is() -> None:
+    curve: dict[str, tuple[float, ...]] = {}
+    foresight = Foresight(Failing(), groups=lambda: WHOLE, slowdowns=lambda: curve)
+    (machine,) = foresight.told(0, END_NS).evidence.machines
+    assert machine.slowdown_ratio == ()
+    curve["here"] = (1.0, 1.4)
+    (machine,) = foresight.told(0, END_NS).evidence.machines
+    assert machine.slowdown_ratio == (1.0, 1.4)

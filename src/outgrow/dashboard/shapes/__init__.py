@@ -5,6 +5,7 @@ known, which is not zero.
 """
 
 from outgrow.dashboard.shapes.applied import Applied, Gain, Measured
+from outgrow.dashboard.shapes.besides import Besides, GrowsBesides, RowCost, RowsUnknown
 from outgrow.dashboard.shapes.calls import (
     Databases,
     DatabaseUse,
@@ -97,6 +98,7 @@ from outgrow.placement import PlannedChange, PlannedGroup
 __all__ = [
     "Applied",
     "Audit",
+    "Besides",
     "Between",
     "Bill",
     "Burn",
@@ -115,6 +117,7 @@ __all__ = [
     "Gain",
     "Gap",
     "Group",
+    "GrowsBesides",
     "GrowthPlan",
     "Heatmap",
     "Job",
@@ -158,6 +161,8 @@ __all__ = [
     "Queues",
     "Responding",
     "ResponsePoint",
+    "RowCost",
+    "RowsUnknown",
     "Series",
     "SignMissing",
     "SignSeen",

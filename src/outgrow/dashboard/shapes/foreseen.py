@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from outgrow.dashboard.shapes.applied import Applied, Gain
+from outgrow.dashboard.shapes.besides import Besides
 from outgrow.dashboard.shapes.shape import Between, Problem
 from outgrow.dashboard.shapes.verified import Learned, Verified
 from outgrow.placement import PlannedChange
@@ -101,6 +102,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
             that nothing explains: a limit that nobody measured may hide there.
         due: When that is, as traffic grows; None where fewer than 14 whole days are known.
         record: Load tests of forecasts before, the latest first.
+        besides: What grows besides; then all rates are told along that mix, also that of now.
     """
 
     sentence: str
@@ -122,6 +124,7 @@ class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
     unknown_percent: dict[str, float] = {}
     due: DueAhead | None = None
     record: list[Verified] = []
+    besides: Besides | None = None
 
 
 class ResponsePoint(msgspec.Struct, frozen=True, kw_only=True):

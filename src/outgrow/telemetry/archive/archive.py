@@ -269,6 +269,14 @@ class Archive:
             texts = dict(self._totals.texts)
         return summing.statements(self._reader, texts, from_ns, to_ns)
 
+    def statement_steps(
+        self, fingerprints: Sequence[str], from_ns: int, to_ns: int, step_ns: int, /
+    ) -> dict[int, list[StatementTotals]]:
+        """What statements of these fingerprints did in each step, by its beginning."""
+        with self._lock:
+            texts = dict(self._totals.texts)
+        return summing.statement_steps(self._reader, texts, fingerprints, from_ns, to_ns, step_ns)
+
     def stations(self, from_ns: int, to_ns: int, /) -> list[StationSum]:
         """Stations, by worker."""
         return summing.stations(self._reader, from_ns, to_ns)

@@ -30,7 +30,7 @@ from outgrow.telemetry.archive.kinds import (
 from outgrow.telemetry.records import Origin, ProcessTotals, StatementTotals, StationTotals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import duckdb
 
@@ -82,18 +82,46 @@ def steps(reader: Reader, callee: str, from_ns: int, to_ns: int, step_ns: int) -
 def statements(reader: Reader, texts: Texts, from_ns: int, to_ns: int) -> list[StatementTotals]:
     """SQL statements, by database, fingerprint and caller."""
     found = reader.sums(STATEMENTS, from_ns, to_ns)
-    missing = any(key[:2] not in texts for key in found)
-    known = {**_texts(reader, from_ns, to_ns), **texts} if missing else texts
-    sums: list[StatementTotals] = []
-    for (database, fingerprint, caller), count in found.items():
-        text, used = known.get((database, fingerprint), ("", b""))
-        reads, writes = _decode_used(used) if used else ([], [])
-        sums.append(
-            StatementTotals(
-                database, fingerprint, text, caller, reads, writes, **fields_of(STATEMENTS, count)
-            )
-        )
-    return sums
+    known = _known_texts(reader, texts, found, from_ns, to_ns)
+    return [_statement(key, known, count) for key, count in found.items()]
+
+
+def statement_steps(
+    reader: Reader,
+    texts: Texts,
+    fingerprints: Sequence[str],
+    from_ns: int,
+    to_ns: int,
+    step_ns: int,
+) -> dict[int, list[StatementTotals]]:
+    """What statements of these fingerprints did in each step, by its beginning."""
+    if not fingerprints:
+        return {}
+    wanted = {"fingerprint": fingerprints}
+    found = reader.steps_by_key(STATEMENTS, from_ns, to_ns, step_ns, wanted)
+    known = _known_texts(reader, texts, [key for key, _ in found], from_ns, to_ns)
+    steps: dict[int, list[StatementTotals]] = {}
+    for (key, at_ns), count in found.items():
+        steps.setdefault(at_ns, []).append(_statement(key, known, count))
+    return steps
+
+
+def _statement(key: tuple[str, ...], texts: Texts, count: Count) -> StatementTotals:
+    database, fingerprint, caller = key
+    text, used = texts.get((database, fingerprint), ("", b""))
+    reads, writes = _decode_used(used) if used else ([], [])
+    return StatementTotals(
+        database, fingerprint, text, caller, reads, writes, **fields_of(STATEMENTS, count)
+    )
+
+
+def _known_texts(
+    reader: Reader, texts: Texts, keys: Iterable[tuple[str, ...]], from_ns: int, to_ns: int
+) -> Texts:
+    """The texts that are at hand, with those of files where one is missing."""
+    if all(key[:2] in texts for key in keys):
+        return texts
+    return {**_texts(reader, from_ns, to_ns), **texts}
 
 
 def _texts(reader: Reader, from_ns: int, to_ns: int) -> Texts:

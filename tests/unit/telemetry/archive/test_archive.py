@@ -174,6 +174,24 @@ def test_statements_are_told_with_their_text_after_a_restart_as_well(tmp_path: P
     archive.close()
 
 
+def test_statements_are_told_by_window(tmp_path: Path) -> None:
+    clock = Clock()
+    archive, teller = opened(tmp_path, clock), Teller(clock)
+    for _ in range(3):
+        teller.work(2)
+        archive.take(teller.origin, teller.report())
+        clock.pass_seconds(20)
+    archive.write(is_all=True)
+    (whole,) = archive.statements(*EVER)
+    steps = archive.statement_steps([whole.fingerprint], *EVER, 10 * 10**9)
+    assert len(steps) == 3
+    parts = [one for several in steps.values() for one in several]
+    assert {one.text for one in parts} == {whole.text}
+    assert sum(one.calls for one in parts) == whole.calls
+    assert archive.statement_steps([], *EVER, 10 * 10**9) == {}
+    archive.close()
+
+
 def test_it_says_since_when_it_counts(tmp_path: Path) -> None:
     clock = Clock()
     archive, teller = opened(tmp_path, clock), Teller(clock)

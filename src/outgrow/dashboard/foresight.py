@@ -215,7 +215,9 @@ class Foresight:
                     growth=growth,
                     history=told.history,
                 )
-                found = replace(told, evidence=evidence, found=answer, growth=growth)
+                # What was asked of the other one is no answer of this one.
+                kept = (told.groups, told.traits, told.statements, told.history)
+                found = Told(evidence, answer, *kept, growth=growth)
                 told.besides[besides] = found
         return found
 

@@ -135,8 +135,8 @@ def offered(
 ) -> dict[type, Pattern]:
     told, traits = told_of(given, statements)
     target = times * told.now_per_second
-    found = patterns_for(told.draws, told.first[0], target, traits)
-    return {type(one): one for one in found}
+    found = [one for name in told.first for one in patterns_for(told.draws, name, target, traits)]
+    return {type(one): one for one in reversed(found)}
 
 
 def by_gain(

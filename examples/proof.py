@@ -22,6 +22,7 @@ API_NAME = "observer.sock"
 FORECAST_SECONDS_MAX = 150.0
 """From the first request; six windows of 10 s without a restart make a forecast."""
 ASK_SECONDS = 5.0
+OBSERVER_SECONDS_MAX = 20.0
 SAY_SECONDS = 10.0
 VERIFY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
@@ -63,9 +64,8 @@ async def foretell(scene: Scene) -> dict[str, Any]:
     Raises:
         ProofError: There is none in time, or the demo was stopped.
     """
-    exchange = Exchange(
-        address=Address(unix_path=str(scene.folder / API_NAME)), answer_seconds=ANSWER_SECONDS
-    )
+    path = scene.folder / API_NAME
+    exchange = Exchange(address=Address(unix_path=str(path)), answer_seconds=ANSWER_SECONDS)
     began = said = time.monotonic()
     why = "the observer does not answer"
     try:
@@ -73,6 +73,8 @@ async def foretell(scene: Scene) -> dict[str, Any]:
             await scene.pause(ASK_SECONDS)
             if scene.stopped.is_set():
                 raise ProofError("it was stopped before there was a forecast")
+            if not path.exists() and time.monotonic() - began > OBSERVER_SECONDS_MAX:
+                raise ProofError("no observer runs beside the shop: it needs `outgrow[watch]`")
             try:
                 answer = await exchange.ask("GET", "/api/forecast?times=2")
             except OSError:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.adopt.serving import ROOT, marked, wait_for
+from tests.adopt.test_watch import OBSERVE
+from tests.faults.harness import LONG
 
 START_SECONDS = 30.0
 GONE_SECONDS = 15.0
@@ -60,9 +62,12 @@ class Demo:
 
 
 @contextmanager
-def demo(folder: Path, *, seconds: str = "", port: int = 0) -> Iterator[Demo]:
+def demo(
+    folder: Path, *, seconds: str = "", port: int = 0, is_observed: bool = False
+) -> Iterator[Demo]:
     mark = f"demo-{uuid.uuid4().hex}"
-    more = {"DEMO_PORT": str(port or free_port()), "DEMO_FOLDER": str(folder / "demo")}
+    more = dict(OBSERVE) if is_observed else dict[str, str]()
+    more |= {"DEMO_PORT": str(port or free_port()), "DEMO_FOLDER": str(folder / "demo")}
     output = folder / f"{mark}.txt"
     with output.open("wb") as stream:
         process = subprocess.Popen(
@@ -100,16 +105,16 @@ def test_a_demo_with_an_end_says_what_it_measured(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(500)
 def test_a_demo_ends_with_what_was_predicted_and_what_was_measured(tmp_path: Path) -> None:
-    with demo(tmp_path) as running:
+    with demo(tmp_path, is_observed=True) as running:
         assert running.process.wait(450) == 0, running.said()
         assert PROVED.search(running.said().splitlines()[-1]), running.said()
         assert not marked(running.mark)
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(not LONG, reason="takes two minutes until the load test: OUTGROW_FAULTS=long")
 @pytest.mark.timeout(300)
 def test_ctrl_c_during_the_load_test_leaves_nothing_behind(tmp_path: Path) -> None:
-    with demo(tmp_path) as running:
+    with demo(tmp_path, is_observed=True) as running:
         wait_for(lambda: "  sending " in running.said(), "a load test", 250, then=running.said)
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(30) == 0, running.said()

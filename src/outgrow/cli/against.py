@@ -40,7 +40,7 @@ def catalog_in(code: Code) -> Catalog:
     for work in works:
         for _, problem in work.problems.values():
             raise problem
-    return catalog_of(works, all_events())
+    return catalog_of(works, all_events(code.files))
 
 
 def write_catalog(catalog: Catalog, path: Path) -> None:

@@ -62,7 +62,7 @@ async def og_entrance({parameters}):
     og_call = og_Call({shown!r}, og_caller.operation, og_left_ns, og_body, og_extras)
     og_link = og_links.get(og_caller.operation) or og_meet(og_caller.operation, {shown!r})
     og_link.crossed += 1
-    og_link.sent_bytes += len(og_body)
+    og_link.sent_bytes += og_len(og_body)
     if og_segment is not None:
         og_leave(og_segment, og_caller.span, og_caller.operation, {shown!r})
     og_begun, og_problem = og_now(), ""
@@ -79,7 +79,7 @@ async def og_entrance({parameters}):
             og_segment.spans.append(
                 (og_span, og_caller.span, {shown!r}, 3, og_begun, og_now(), og_problem, None)
             )
-    og_link.received_bytes += len(og_body)
+    og_link.received_bytes += og_len(og_body)
     return og_decode(og_body)
 """
 _ANSWER = """
@@ -163,6 +163,7 @@ def _entrance(
         "og_get": current.get,
         "og_isinstance": isinstance,
         "og_leave": note_leaving,
+        "og_len": len,
         "og_links": book.to(operation.shown),
         "og_meet": book.meet,
         "og_note": note_at_edge,

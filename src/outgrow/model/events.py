@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, TypeVar, cast, dataclass_transform, overload
@@ -103,8 +103,11 @@ def key_of_event(event: Event) -> str | None:
     return None if value is None else str(value)
 
 
-def all_events() -> list[type[Event]]:
+def all_events(modules: Container[str] | None = None) -> list[type[Event]]:
     """Every class of events so far, in order, while it exists.
+
+    Args:
+        modules: Names of modules, to leave out those of others.
 
     Raises:
         ServiceError: Two have the same name.
@@ -112,7 +115,7 @@ def all_events() -> list[type[Event]]:
     found: dict[str, type[Event]] = {}
     for reference in _events:
         kind = reference()
-        if kind is None:
+        if kind is None or (modules is not None and kind.__module__ not in modules):
             continue
         other = found.setdefault(kind.__outgrow_event__.name, kind)
         if other is not kind and (other.__module__, other.__qualname__) != (

@@ -181,3 +181,20 @@ def test_the_shape_of_an_event_changes_with_its_fields_only() -> None:
     assert fingerprint_of(before) != fingerprint_of(after)
     assert [change.breaks for change in changes(before, after)] == [False]
     assert [change.breaks for change in changes(after, before)] == [True]
+
+
+def test_events_of_other_modules_may_be_left_out_and_are_then_no_trouble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "_events", [])
+
+    class Here(Event, name="Placed"):
+        pass
+
+    class Elsewhere(Event, name="Placed"):
+        __module__ = "somewhere.else"
+
+    with pytest.raises(ServiceError, match="are both the event `Placed`"):
+        all_events()
+    assert all_events({__name__}) == [Here]
+    assert all_events({"somewhere.else"}) == [Elsewhere]

@@ -2,9 +2,10 @@
 
 `outgrow` is observed as it is by default: every call counted, traces and logs recorded and kept by
 what became of them, all reported once a second to the observer beside it. `not observed` is the
-same without. `observer stopped` has its observer stopped by SIGSTOP. Beside them uvicorn, plain,
-and with OpenTelemetry's instrumentation of FastAPI, whose spans go in batches to a process that
-throws them away.
+same without. `observer stopped` has its observer stopped by SIGSTOP; `observer killed` has each of
+its observers killed as soon as there is one; the one of `disk full` can write no file. Beside them
+uvicorn, plain, and with OpenTelemetry's instrumentation of FastAPI, whose spans go in batches to a
+process that throws them away.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
@@ -40,7 +43,9 @@ STEADY_PER_SECOND = 2000.0
 IDLE_SECONDS = 5.0
 CALLS = 20  # of `First.one` in a request; each makes two more
 SLICES = 40
-OFF, STOPPED, TRACED = "not observed", "observer stopped", "uvicorn, OpenTelemetry"
+OFF, TRACED = "not observed", "uvicorn, OpenTelemetry"
+STOPPED, KILLED, FULL = "observer stopped", "observer killed", "disk full"
+LOOK_SECONDS = 0.25
 NOTES = """
   `added per nested call`: by the call path, to a plain `await`; `recording adds` is the part of it
     that traces and their counts take: within a request that is recorded, against one that is not.
@@ -124,7 +129,7 @@ def _contenders() -> list[tuple[Contender, str]]:
     return [
         (servers.outgrow(name=OFF), APP),
         (servers.outgrow(is_observed=True, name="outgrow"), APP),
-        (servers.outgrow(is_observed=True, name=STOPPED), APP),
+        *((servers.outgrow(is_observed=True, name=name), APP) for name in DISTURBANCES),
         (servers.uvicorn(), APP),
         (Contender(name=TRACED, command=servers.uvicorn().command), "traced_app:app"),
     ]
@@ -136,7 +141,7 @@ def _requests(measured: Measurements, stack: ExitStack, rounds: int, seconds: fl
         server.until_answering()
         load(server.port, "/order", 1)  # warm
     for server in running_now:
-        if server.name in ("outgrow", STOPPED):
+        if server.name in ("outgrow", *DISTURBANCES):
             _until_observed(server)
     for number in range(rounds):
         rates: list[float] = []
@@ -154,10 +159,10 @@ def _requests(measured: Measurements, stack: ExitStack, rounds: int, seconds: fl
 
 def _full(measured: Measurements, server: Server, answer: str, path: str, seconds: float) -> float:
     worker = _worker(server)
-    _stop_observer(server)
-    before = cost.cpu_by_process(server.process.pid)
-    rate = load(server.port, path, seconds)
-    after = cost.cpu_by_process(server.process.pid)
+    with _disturbed(server):
+        before = cost.cpu_by_process(server.process.pid)
+        rate = load(server.port, path, seconds)
+        after = cost.cpu_by_process(server.process.pid)
     # wrk gives up after two seconds, which on a busy machine the slowest contender may take.
     allowed = rate.requests // 100 if server.name == TRACED else 0
     assert rate.errors <= allowed, f"{server.name}: {rate.errors} errors under load"
@@ -175,11 +180,11 @@ def _full(measured: Measurements, server: Server, answer: str, path: str, second
 
 def _steady(measured: Measurements, server: Server, per_second: float, seconds: float) -> None:
     worker = _worker(server)
-    _stop_observer(server)
-    before = cost.cpu_seconds(worker)
     stages = [Stage(per_second, max(seconds, 2.0))]
-    _, answers = open_loop(server.port, "/order", stages, lambda: None, connections=50)
-    spent = (cost.cpu_seconds(worker) - before) / len(answers)
+    with _disturbed(server):
+        before = cost.cpu_seconds(worker)
+        _, answers = open_loop(server.port, "/order", stages, lambda: None, connections=50)
+        spent = (cost.cpu_seconds(worker) - before) / len(answers)
     failed = [each for each in answers if each.status != 200]
     allowed = len(answers) // 100 if server.name == TRACED else 0
     said = f"{server.name}: {len(failed)} of {len(answers)} requests failed"
@@ -206,13 +211,43 @@ def _worker(server: Server) -> int:
     return found
 
 
-def _stop_observer(server: Server) -> None:
-    """Stop its observer, where it is to be stopped; once more if another has followed it."""
-    if server.name == STOPPED:
-        for pid in cost.tree(server.process.pid):
-            if _is_observer(pid):
+def _stop(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+
+
+def _kill(pid: int) -> None:
+    os.kill(pid, signal.SIGKILL)
+
+
+def _let_write_nothing(pid: int) -> None:
+    """Any write beyond the first byte of a file fails, as on a full disk."""
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+
+
+DISTURBANCES = {STOPPED: _stop, KILLED: _kill, FULL: _let_write_nothing}
+
+
+@contextmanager
+def _disturbed(server: Server) -> Iterator[None]:
+    """Do to its observer, and to each that follows it, what the contender is there for."""
+    disturb = DISTURBANCES.get(server.name)
+    is_over = threading.Event()
+
+    def go_on() -> None:
+        while disturb is not None:
+            for pid in filter(_is_observer, cost.tree(server.process.pid)):
                 with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGSTOP)
+                    disturb(pid)
+            if is_over.wait(LOOK_SECONDS):
+                return
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _until_observed(server: Server) -> int:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from benchmarks.archive_opening import measure_opening
 from benchmarks.archive_week import (
     DAY_NS,
     OPERATIONS,
@@ -73,6 +74,10 @@ def run(rounds: int, seconds: float) -> None:
         week.write()
         week.weigh(found)
         week.open_and_ask(found, 10 if is_quick else ASKED)
+        measure_opening(found, "observer of nothing", Path(folder) / "empty")
+        whole_ns = (week.now_ns - days * DAY_NS, week.now_ns)
+        measure_opening(found, "observer of the week", week.folder, whole_ns)
+        week.trim(found)
     publish(found)
 
 
@@ -221,9 +226,8 @@ class Week:
                         "SELECT block_size FROM pragma_database_size()"
                     ).fetchone() or (0,)
                     held[table] = held.get(table, 0) + blocks * size
-        total = sum(path.stat().st_size for path in self.folder.iterdir())
         found.add("outgrow", "size: a span", (held["spans"] + held["traces"]) / self.spans, "B")
-        found.add("outgrow", "size: folder", total / 1024**2, "MiB")
+        found.add("outgrow", "size: folder", self._size_bytes() / 1024**2, "MiB")
 
     def open_and_ask(self, found: Measurements, times: int) -> None:
         """Measure how long it takes to open, and to answer."""
@@ -254,6 +258,26 @@ class Week:
                 slow.append(f"{name} ({p99:.0f} ms)")
         archive.close()
         print(f"\nabove {_TARGET_MS} ms at p99: {', '.join(slow) or 'none'}")
+
+    def trim(self, found: Measurements) -> None:
+        """Allow half of what there is, and measure what is left and how long that takes."""
+        allowed = self._size_bytes() // 2
+        archive = Archive(self.folder, clock_ns=lambda: self.now_ns, bytes_max=allowed, days_max=30)
+        begun = time.perf_counter()
+        deleted = archive.trim()
+        took = time.perf_counter() - begun
+        left = self._size_bytes()
+        assert left < allowed, f"{left} bytes are left, and {allowed} are allowed"
+        asked_ns = (self.now_ns - DAY_NS, self.now_ns)
+        assert archive.calls(*asked_ns), "what is left can be read"
+        archive.close()
+        found.add("outgrow", "retention: allowed", allowed / 1024**2, "MiB")
+        found.add("outgrow", "retention: left", left / 1024**2, "MiB")
+        found.add("outgrow", "retention: days deleted", len(deleted), "days")
+        found.add("outgrow", "retention: took", took * 1e3, "ms")
+
+    def _size_bytes(self) -> int:
+        return sum(path.stat().st_size for path in self.folder.iterdir())
 
     def _questions(self, archive: Archive) -> dict[str, Callable[[], Any]]:
         """What the API asks: the Source methods that its answers call, over usual periods."""

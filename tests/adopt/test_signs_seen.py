@@ -31,7 +31,7 @@ from fastapi import Depends, FastAPI
 from outgrow import operation, service, uses
 
 SLOW = (
-    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) "
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1500000) "
     "SELECT sum(i) FROM n"
 )
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.adopt.serving import ROOT, Served, served
 from tests.adopt.test_watch import OBSERVE
+from tests.faults.harness import LONG
 
 pytest.importorskip("duckdb")
 pytest.importorskip("numpy")
@@ -51,7 +52,10 @@ def visitor(dice):
         yield Request("GET", f"/buy/spoon-{answer.json()}")
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.skipif(not LONG, reason="a load test of two to three minutes: OUTGROW_FAULTS=long"),
+    pytest.mark.timeout(600),
+]
 
 
 def asked(running: Served, *words: str) -> tuple[int, dict[str, Any]]:

@@ -76,7 +76,8 @@ def test_a_page_shows_what_is_known_and_complains_about_nothing(
 ) -> None:
     page = themed.open(name)
     assert page.evaluate("document.documentElement.dataset.theme") == themed.theme
-    page.wait_for_function("document.title.includes('shop')")  # it comes with the first second
+    if name == "now":  # elsewhere the app's name may come later than what the page is about
+        page.wait_for_function("document.title.includes('shop')")
     drawn = (name, themed.theme) in DRAWN and os.environ.get("PAGE_PICTURES") == "1"
     picture = page.screenshot(full_page=name in WHOLE)
     folder = PICTURES if drawn else tmp_path

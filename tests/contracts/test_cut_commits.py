@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from outgrow.store import DurableStore, StoreLostError, durable_at
+from outgrow.store import DurableStore, Lease, StoreLostError, durable_at
 from tests.contracts.durable import done, event, handled, job
 from tests.contracts.shelf import in_loop
 
@@ -88,6 +88,14 @@ async def cut_line(url: str, folder: Path) -> AsyncIterator[tuple[DurableStore, 
         await server.wait_closed()
 
 
+async def with_work(store: DurableStore) -> Lease:
+    """Have a job and an event wait; the lease of a worker that may take them."""
+    await store.log.subscribe("mail", "OrderPlaced", start="beginning")
+    await store.queue.enqueue([job()])
+    await store.log.append([event("key")])
+    return await store.crew.register("w")
+
+
 async def cut(line: Line, call: Callable[[], Awaitable[Any]]) -> None:
     """Make a call whose commit is cut."""
     line.cut_next()
@@ -118,10 +126,7 @@ async def test_what_was_given_out_unheard_is_taken_back_unspent(
     postgres_url: str, tmp_path: Path
 ) -> None:
     async with cut_line(postgres_url, tmp_path) as (store, line):
-        await store.log.subscribe("mail", "OrderPlaced", start="beginning")
-        await store.queue.enqueue([job()])
-        await store.log.append([event("key")])
-        lease = await store.crew.register("w")
+        lease = await with_work(store)
         await cut(line, lambda: store.queue.claim(lease, "default"))
         await cut(line, lambda: store.log.take(lease, "mail"))
         assert await store.queue.claim(lease, "default") == []
@@ -137,10 +142,7 @@ async def test_what_was_finished_unheard_is_not_given_out_again(
     postgres_url: str, tmp_path: Path
 ) -> None:
     async with cut_line(postgres_url, tmp_path) as (store, line):
-        await store.log.subscribe("mail", "OrderPlaced", start="beginning")
-        await store.queue.enqueue([job()])
-        await store.log.append([event("key")])
-        lease = await store.crew.register("w")
+        lease = await with_work(store)
         jobs = await store.queue.claim(lease, "default")
         events = await store.log.take(lease, "mail")
         await cut(line, lambda: store.queue.settle(lease, done(*jobs)))

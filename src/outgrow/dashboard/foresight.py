@@ -10,7 +10,6 @@ import datetime
 import logging
 import threading
 import time
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -35,7 +34,7 @@ from outgrow.dashboard.learning import applied_in, compared, keep_applied
 from outgrow.dashboard.outcomes import kept_in
 from outgrow.dashboard.record import lessons_of
 from outgrow.dashboard.silencing import sorted_out
-from outgrow.dashboard.spotting import releases_of, seen_in
+from outgrow.dashboard.spotting import TRACES_MAX, seen_in
 from outgrow.dashboard.telling import Told, answered, foreseen_in, refused
 
 if TYPE_CHECKING:
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
     from outgrow.capacity import (
         Forecast,
+        Growth,
         History,
         Looked,
         Objective,
@@ -140,14 +140,7 @@ class Foresight:
 
         Those who ask for nearly the same within a minute get the same answer.
         """
-        from outgrow.capacity import (
-            Refusal,
-            attributed,
-            forecast,
-            observed,
-            statements_of,
-            traits_of,
-        )
+        from outgrow.capacity import Refusal, attributed, observed, statements_of, traits_of
 
         from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
         kept_ns = int(KEPT_SECONDS * 1e9)
@@ -170,10 +163,7 @@ class Foresight:
             statements = statements_of(self._source.statements(from_ns, to_ns))
             evidence = attributed(evidence, statements)
             history = self._history(to_ns, groups, evidence)
-            lessons = lessons_of(self._record(), 1e3 * self._clock())
-            found = forecast(
-                evidence, objectives=self._objectives(), lessons=lessons, history=history
-            )
+            found = self._forecast(evidence, history)
             traits = traits_of(evidence.windows(), statements)
             told = Told(evidence, found, groups, traits, statements, history)
             kept_seconds = REFUSED_SECONDS if isinstance(found, Refusal) else KEPT_SECONDS
@@ -194,8 +184,6 @@ class Foresight:
 
     def _grown(self, told: Told, besides: Besides, from_ns: int, to_ns: int) -> Told:
         """The forecast from the same evidence, where something grows besides the traffic."""
-        from outgrow.capacity import forecast
-
         growth = growth_of(besides, told.evidence)
         with self._asking:
             found = told.besides.get(besides)
@@ -207,19 +195,25 @@ class Foresight:
                     from_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
                     steps = partial(self._statements, from_ns, to_ns)
                     evidence = with_statements(evidence, steps)
-                lessons = lessons_of(self._record(), 1e3 * self._clock())
-                answer = forecast(
-                    evidence,
-                    objectives=self._objectives(),
-                    lessons=lessons,
-                    growth=growth,
-                    history=told.history,
-                )
+                answer = self._forecast(evidence, told.history, growth)
                 # What was asked of the other one is no answer of this one.
                 kept = (told.groups, told.traits, told.statements, told.history)
                 found = Told(evidence, answer, *kept, growth=growth)
                 told.besides[besides] = found
         return found
+
+    def _forecast(
+        self, evidence: Recorded, history: History, growth: Growth | None = None
+    ) -> Forecast | Refusal:
+        from outgrow.capacity import forecast
+
+        return forecast(
+            evidence,
+            objectives=self._objectives(),
+            lessons=lessons_of(self._record(), 1e3 * self._clock()),
+            growth=growth,
+            history=history,
+        )
 
     def _objectives(self) -> list[Objective]:
         from outgrow.capacity import Objective
@@ -419,18 +413,18 @@ class Foresight:
         )
 
     def _looked(self, told: Told, from_ns: int, to_ns: int) -> Looked:
-        from outgrow.capacity import Refusal, look_for_signs
+        from outgrow.capacity import look_for_signs
 
         with self._asking:
             if not told.looked:
-                forecast = None if isinstance(told.found, Refusal) else told.found
+                begin_ns = max(from_ns, to_ns - SECONDS_MAX * 10**9)
                 seen = seen_in(
-                    *(self._source, max(from_ns, to_ns - SECONDS_MAX * 10**9), to_ns),
-                    *(told.evidence, forecast, told.history),
-                    kept_in(self._source, self._promises, to_ns),
+                    told,
+                    spans=self._source.newest_spans(begin_ns, to_ns, TRACES_MAX),
+                    objectives=kept_in(self._source, self._promises, to_ns),
+                    marks=self._marks(from_ns, to_ns),
                 )
-                releases = releases_of(self._marks(from_ns, to_ns))
-                told.looked.append(look_for_signs(replace(seen, releases=releases)))
+                told.looked.append(look_for_signs(seen))
             return told.looked[0]
 
 

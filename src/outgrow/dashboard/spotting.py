@@ -16,8 +16,9 @@ from outgrow.dashboard.outcomes import Steps
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from outgrow.capacity import Forecast, History, Recorded, Release, Seen
+    from outgrow.capacity import Release, Seen
     from outgrow.dashboard.shapes import Objective
+    from outgrow.dashboard.telling import Told
     from outgrow.telemetry import MarkSum, SpanRecord, StatementTotals, WindowSum
 
 TRACES_MAX = 200
@@ -45,33 +46,28 @@ class Windows(Beside, Before, Steps, Protocol):
 
 
 def seen_in(
-    source: Beside,
-    from_ns: int,
-    to_ns: int,
-    evidence: Recorded,
-    told: Forecast | None,
-    history: History,
+    told: Told,
+    *,
+    spans: Sequence[SpanRecord],
     objectives: Sequence[Objective],
+    marks: Iterable[MarkSum],
 ) -> Seen:
     """All that signs are looked for in.
 
     Args:
-        source: Has what is kept.
-        from_ns: Of the evidence.
-        to_ns: Likewise.
-        evidence: The windows of that time.
-        told: The forecast from them; None where there is none.
-        history: The days before.
+        told: The forecast, or why there is none, and what it rests on.
+        spans: Of the newest traces of that time.
         objectives: How they are kept.
+        marks: What was marked in that time.
     """
-    from outgrow.capacity import Burn, Seen, service_of, statements_of, traces_of
+    from outgrow.capacity import Burn, Forecast, Seen, service_of, traces_of
 
-    windows = tuple(evidence.windows())
+    windows, history = tuple(told.evidence.windows()), told.history
     return Seen(
         windows=windows,
-        statements=statements_of(source.statements(from_ns, to_ns)),
-        told=told,
-        traces=traces_of(source.newest_spans(from_ns, to_ns, TRACES_MAX)),
+        statements=told.statements,
+        told=told.found if isinstance(told.found, Forecast) else None,
+        traces=traces_of(spans),
         days=history.days,
         peak_per_second=max(history.peaks_per_second[-PEAK_DAYS:], default=None),
         burns=tuple(
@@ -91,10 +87,11 @@ def seen_in(
             for one in window.operations
             if not one.is_entry
         },
+        releases=_releases_of(marks),
     )
 
 
-def releases_of(marks: Iterable[MarkSum]) -> tuple[Release, ...]:
+def _releases_of(marks: Iterable[MarkSum]) -> tuple[Release, ...]:
     """When new versions came, of all that was marked."""
     from outgrow.capacity import Release
 

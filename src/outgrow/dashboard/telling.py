@@ -34,7 +34,7 @@ class Told:
     found: Forecast | Refusal
     groups: Sequence[shapes.Group]
     traits: Traits
-    statements: Sequence[StatementWindow]
+    statements: tuple[StatementWindow, ...]
     history: History
     curves: dict[str, tuple[Response, ...]] = field(
         default_factory=dict[str, "tuple[Response, ...]"]
